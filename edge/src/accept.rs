@@ -1,0 +1,136 @@
+//! Sockets to requests: HTTP/1.1 and HTTP/2 without TLS on one port, every step of it under a limit.
+
+mod first_bytes;
+mod rules;
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use malla_runtime::shutdown::Shutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::config::Config;
+use crate::edge::Edge;
+
+pub(crate) use rules::check;
+
+#[cfg(test)]
+mod tests;
+
+const HEADERS_MAX: usize = 64;
+const H1_BUFFER_BYTES_MAX: usize = 32 << 10;
+const H2_STREAM_WINDOW_BYTES: u32 = 256 << 10;
+/// h2 closes a connection on which many tiny messages wait unread; half of this is what it lets pass.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const H2_HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
+const H2_PENDING_RESETS_MAX: usize = 20;
+const H2_LOCAL_RESETS_MAX: usize = 100;
+/// Without a pause, an accept that fails for want of file descriptors spins.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who is at the other end of a request's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves an edge until shutdown, and follows its backends' health meanwhile. Then streams are ended, requests in
+/// flight finish, and what is left at the drain deadline is cut.
+///
+/// # Errors
+/// None after the listener is bound; the result is there for the caller's `?`.
+pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io::Result<()> {
+    let mut background = JoinSet::new();
+    background.spawn(edge.health().follow(shutdown.clone()));
+
+    let config = edge.config();
+    let builder = builder(config);
+    let places = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut draining = pin!(shutdown.draining());
+    loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = &mut draining => break,
+        };
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut draining => break,
+        };
+        while connections.try_join_next().is_some() {}
+        let connection = connection(builder.clone(), edge.clone(), stream, Peer(peer), graceful.watcher());
+        connections.spawn(async move {
+            let _place = place;
+            connection.await;
+        });
+    }
+    drop(listener);
+    edge.close_streams();
+    if tokio::time::timeout(shutdown.drain_timeout(), graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still running at the drain deadline and have been cut");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+async fn connection(
+    builder: auto::Builder<TokioExecutor>,
+    edge: Edge,
+    stream: TcpStream,
+    peer: Peer,
+    watcher: Watcher,
+) {
+    let _ = stream.set_nodelay(true);
+    // hyper's own timeouts begin with the first byte.
+    if let Err(error) = first_bytes::wait(&stream, Duration::from_millis(edge.config().first_byte_timeout_ms)).await {
+        tracing::debug!(%error, peer = %peer.0, "a connection was closed before its first request");
+        return;
+    }
+    let service = edge.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, peer = %peer.0, "a connection ended with an error");
+    }
+}
+
+fn builder(config: &Config) -> auto::Builder<TokioExecutor> {
+    let keepalive = Duration::from_millis(config.h2_keepalive_ms);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(H1_BUFFER_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.h2_streams_max)
+        .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(H2_HEADER_LIST_BYTES_MAX)
+        .max_pending_accept_reset_streams(H2_PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(H2_LOCAL_RESETS_MAX)
+        .keep_alive_interval(keepalive)
+        .keep_alive_timeout(keepalive);
+    builder
+}

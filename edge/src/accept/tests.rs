@@ -1,0 +1,102 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
+
+use super::*;
+use crate::fixture;
+
+struct Running {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+async fn start(config: Config) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    let serving = tokio::spawn(serve(fixture::edge(config), listener, shutdown.clone()));
+    Running { address, shutdown, serving }
+}
+
+/// What comes back until the connection is closed, or reset.
+async fn exchange(address: SocketAddr, sent: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut received = String::new();
+    let _ = stream.read_to_string(&mut received).await;
+    received
+}
+
+#[tokio::test]
+async fn http1_and_grpc_share_the_port() {
+    let running = start(fixture::config()).await;
+    let answer = exchange(running.address, "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n{\"id\":\"a\"}"), "{answer}");
+    assert!(answer.contains("content-length: 10\r\n"), "{answer}");
+    let head = exchange(running.address, "HEAD /v1/echo/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(head.contains("content-length: 10\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    let refused = exchange(running.address, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
+
+    let channel = Endpoint::from_shared(format!("http://{}", running.address)).unwrap().connect().await.unwrap();
+    let check = HealthCheckRequest { service: "echo".into() };
+    assert!(HealthClient::new(channel.clone()).check(check).await.is_ok());
+
+    let list = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(channel);
+    let mut answers = reflection.server_reflection_info(tokio_stream::once(list)).await.unwrap().into_inner();
+    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await.unwrap().unwrap().message_response
+    else {
+        panic!("no list");
+    };
+    let names: Vec<String> = list.service.into_iter().map(|ServiceResponse { name }| name).collect();
+    for name in [fixture::SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"] {
+        assert!(names.iter().any(|listed| listed == name), "{name} in {names:?}");
+    }
+}
+
+#[tokio::test]
+async fn connections_that_do_not_speak_are_closed() {
+    let config = Config { first_byte_timeout_ms: 50, header_timeout_ms: 50, ..fixture::config() };
+    let running = start(config).await;
+    for begun in ["", "PRI * HTT", "GET / HTTP/1.1\r\nhost:"] {
+        let closed = tokio::time::timeout(Duration::from_secs(5), exchange(running.address, begun)).await;
+        assert!(closed.is_ok(), "{begun:?} stays open");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_stall_are_given_up() {
+    let running = start(Config { body_idle_timeout_ms: 50, ..fixture::config() }).await;
+    let begun = "POST /v1/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{\"i";
+    assert!(exchange(running.address, begun).await.starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn drain_finishes_requests_in_flight_and_ends_streams() {
+    let running = start(fixture::config()).await;
+    let silent = tokio::spawn(exchange(running.address, "GET /v1/silent HTTP/1.1\r\nhost: a\r\n\r\n"));
+    let stream = "GET /v1/count/1?id=quiet HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut stream_connection = TcpStream::connect(running.address).await.unwrap();
+    stream_connection.write_all(stream.as_bytes()).await.unwrap();
+    let mut first = [0; 1];
+    stream_connection.read_exact(&mut first).await.unwrap();
+
+    running.shutdown.begin(Duration::ZERO).await;
+    assert!(silent.await.unwrap().starts_with("HTTP/1.1 504 "), "a request in flight is answered");
+    let mut rest = String::new();
+    stream_connection.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("the edge is shutting down"), "{rest}");
+    assert!(running.serving.await.unwrap().is_ok());
+    assert!(TcpStream::connect(running.address).await.is_err());
+}

@@ -1,0 +1,41 @@
+//! Who calls, by the method's policy; and which of a client's headers are believed.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use malla_runtime::auth::Authenticator;
+
+use crate::load::Method;
+use crate::rejection::Rejection;
+
+/// Drops the headers that only the mesh itself may set, so that nobody passes for it.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    const PREFIXES: [&str; 4] = ["malla-", "x-forwarded-", "x-user-", "x-envoy-"];
+    let forged: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) || name.as_str().contains('_'))
+        .cloned()
+        .collect();
+    for name in forged {
+        headers.remove(name);
+    }
+    headers.remove(header::FORWARDED);
+}
+
+/// Turns `Authorization: <token>` into `Authorization: Bearer <token>`, for clients that never learnt of schemes.
+pub(crate) fn add_scheme(headers: &mut HeaderMap) {
+    let Some(Ok(credentials)) = headers.get(header::AUTHORIZATION).map(HeaderValue::to_str) else { return };
+    if credentials.trim().is_empty() || credentials.trim().contains(' ') {
+        return;
+    }
+    if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", credentials.trim())) {
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+}
+
+/// Lets a call through, or says why not. Backends check again; this keeps strangers from costing them anything.
+///
+/// # Errors
+/// 401, 403, or 503 while it cannot be known whether a token was revoked.
+pub(crate) fn check(authenticator: &Authenticator, headers: &HeaderMap, method: &Method) -> Result<(), Rejection> {
+    authenticator.authenticate(headers, method.access).map(drop).map_err(Rejection::new)
+}

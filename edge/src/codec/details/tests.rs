@@ -1,0 +1,39 @@
+use bytes::Bytes;
+use tonic::Code;
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::*;
+
+fn written(status: &Status) -> Value {
+    serde_json::from_slice(&Details::new([], &Json::default()).json(status)).unwrap()
+}
+
+#[test]
+fn known_details_are_written_out() {
+    let details = ErrorDetails::with_bad_request_violation("sku", "must be given");
+    let status = Status::with_error_details(Code::InvalidArgument, "bad", details);
+    assert_eq!(
+        written(&status),
+        json!({ "code": 3, "message": "bad", "details": [{
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [{ "field": "sku", "description": "must be given" }],
+        }] })
+    );
+}
+
+#[test]
+fn unknown_details_stay_opaque_and_cost_nothing_else() {
+    let any = prost_types::Any { type_url: "type.googleapis.com/a.B".into(), value: vec![1, 2] };
+    let details = pb::Status { code: 5, message: "gone".into(), details: vec![any] }.encode_to_vec();
+    let status = Status::with_details(Code::NotFound, "gone", details.into());
+    assert_eq!(
+        written(&status),
+        json!({ "code": 5, "message": "gone", "details": [{ "@type": "type.googleapis.com/a.B", "value": "AQI=" }] })
+    );
+}
+
+#[test]
+fn broken_details_leave_code_and_message() {
+    let status = Status::with_details(Code::NotFound, "gone", Bytes::from_static(b"\xff"));
+    assert_eq!(written(&status), json!({ "code": 5, "message": "gone", "details": [] }));
+}

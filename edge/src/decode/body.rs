@@ -1,0 +1,91 @@
+//! Reading a request's body: never more than its cap, never waiting longer than its pause.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use crate::rejection::Rejection;
+
+/// A body and what remains of its cap.
+#[derive(Debug)]
+pub(super) struct BodyReader {
+    body: Body,
+    bytes_max: u64,
+    bytes_left: u64,
+    idle: Duration,
+    /// What was read beyond the last piece.
+    ahead: BytesMut,
+}
+
+impl BodyReader {
+    /// # Errors
+    /// 413 at once when the body's declared length is over the cap.
+    pub(super) fn new(body: Body, bytes_max: u64, idle: Duration) -> Result<Self, Rejection> {
+        if body.size_hint().lower() > bytes_max {
+            return Err(Rejection::too_large(bytes_max));
+        }
+        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle, ahead: BytesMut::new() })
+    }
+
+    /// The next bytes, never empty; `None` at the end.
+    ///
+    /// # Errors
+    /// 408 when none came in time, 413 over the cap, 400 when the body is malformed or was cut off.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        loop {
+            let frame = tokio::time::timeout(self.idle, self.body.frame()).await.map_err(|_| self.stalled())?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|error| {
+                tracing::debug!(%error, "a request's body could not be read");
+                Rejection::new(Status::invalid_argument("the body is malformed or was cut off"))
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            let length = data.len() as u64;
+            self.bytes_left =
+                self.bytes_left.checked_sub(length).ok_or_else(|| Rejection::too_large(self.bytes_max))?;
+            if !data.is_empty() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(super) async fn all(&mut self) -> Result<Bytes, Rejection> {
+        let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next().await? else { return Ok(first) };
+        let mut all = BytesMut::from(first);
+        all.extend_from_slice(&second);
+        while let Some(data) = self.next().await? {
+            all.extend_from_slice(&data);
+        }
+        Ok(all.freeze())
+    }
+
+    /// The next piece: at least `bytes_min` but for the last one, at most `bytes_max`; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub(super) async fn piece(&mut self, bytes_min: usize, bytes_max: usize) -> Result<Option<Bytes>, Rejection> {
+        while self.ahead.len() < bytes_min {
+            match self.next().await? {
+                Some(data) => self.ahead.extend_from_slice(&data),
+                None => break,
+            }
+        }
+        let length = self.ahead.len().min(bytes_max);
+        Ok(Some(self.ahead.split_to(length).freeze()).filter(|piece| !piece.is_empty()))
+    }
+
+    fn stalled(&self) -> Rejection {
+        let message = format!("no part of the body came for {} ms", self.idle.as_millis());
+        Rejection::http(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message)
+    }
+}

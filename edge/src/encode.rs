@@ -1,0 +1,101 @@
+//! A backend's messages to the body of an HTTP answer: JSON, raw bytes, or a stream of either.
+
+mod frame;
+mod stream;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::Full;
+use tonic::Status;
+use tonic::body::Body;
+
+use crate::call::{Replied, Reply, headers};
+use crate::codec::{HttpBody, Output, ResponsePlan};
+use crate::load::Binding;
+use crate::rejection::{Rejection, Source};
+use frame::Format;
+
+pub(crate) use stream::Terms;
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// What is sent back, but for what every answer gets.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Body::empty() }
+    }
+
+    /// An answer with a body that is there already.
+    pub(crate) fn full(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, content_type);
+        Self { status, headers, body: Body::new(Full::new(body.into())) }
+    }
+
+    /// JSON.
+    pub(crate) fn json(status: StatusCode, json: impl Into<Bytes>) -> Self {
+        Self::full(status, HeaderValue::from_static("application/json"), json)
+    }
+}
+
+/// Writes a reply as its binding has it.
+///
+/// # Errors
+/// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
+pub(crate) async fn encode(
+    binding: &Binding,
+    accept: &HeaderMap,
+    reply: Reply,
+    terms: Terms,
+) -> Result<Answer, Rejection> {
+    let plan = &binding.response;
+    let mut answer = match reply.messages {
+        Replied::One(message) => one(plan, binding.success, message)?,
+        Replied::Stream(messages) if plan.is_raw() => {
+            stream::raw(plan.clone(), binding.success, *messages, terms).await?
+        }
+        Replied::Stream(messages) => {
+            stream::json(plan.clone(), binding.success, Format::of(accept), *messages, terms).await?
+        }
+    };
+    headers::from_metadata(&reply.headers, &mut answer.headers);
+    Ok(answer)
+}
+
+fn one(plan: &ResponsePlan, success: StatusCode, message: Bytes) -> Result<Answer, Rejection> {
+    let output = write(plan, message).map_err(broken)?;
+    Ok(match output {
+        _ if success == StatusCode::NO_CONTENT => Answer::empty(success),
+        Output::Json(json) => Answer::json(success, json),
+        Output::Raw(body) => {
+            let content_type = media_type(&body);
+            Answer::full(success, content_type, body.data)
+        }
+    })
+}
+
+fn media_type(body: &HttpBody) -> HeaderValue {
+    if body.content_type.is_empty() {
+        return OCTETS;
+    }
+    HeaderValue::from_str(&body.content_type).unwrap_or(OCTETS)
+}
+
+/// Writes one message; the client learns only that the backend is at fault.
+fn write(plan: &ResponsePlan, message: Bytes) -> Result<Output, Status> {
+    plan.encode(message).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written");
+        Status::internal("the backend's answer cannot be read")
+    })
+}
+
+fn broken(status: Status) -> Rejection {
+    Rejection { source: Source::Backend, ..Rejection::new(status) }
+}

@@ -1,0 +1,90 @@
+//! How a stream of JSON values is laid out: an array, lines, or server-sent events. In each of them an error after
+//! the first element is an element of its own, so no client can take a broken stream for a complete one.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, header};
+
+#[cfg(test)]
+mod tests;
+
+/// A layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// One JSON array, for whoever asks for nothing else.
+    Array,
+    /// `application/x-ndjson`: a value a line.
+    Lines,
+    /// `text/event-stream`.
+    Events,
+}
+
+impl Format {
+    /// The first media type of `Accept` that names a layout.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let types = accept.flat_map(|value| value.split(','));
+        types
+            .filter_map(|range| match range.split(';').next().unwrap_or_default().trim() {
+                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Self::Lines),
+                "text/event-stream" => Some(Self::Events),
+                "application/json" => Some(Self::Array),
+                _ => None,
+            })
+            .next()
+            .unwrap_or(Self::Array)
+    }
+
+    pub(super) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Array => "application/json",
+            Self::Lines => "application/x-ndjson",
+            Self::Events => "text/event-stream",
+        })
+    }
+
+    /// What comes before all elements. Not empty where headers alone would leave a client waiting.
+    pub(super) fn open(self) -> Bytes {
+        Bytes::from_static(match self {
+            Self::Array => b"[",
+            Self::Lines => b"",
+            Self::Events => b":\n\n",
+        })
+    }
+
+    /// One element; `first` when none was written before it.
+    pub(super) fn element(self, json: &[u8], first: bool) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(json.len() + 8);
+        match self {
+            Self::Array if first => {}
+            Self::Array => bytes.put_u8(b','),
+            Self::Lines => {}
+            Self::Events => bytes.put_slice(b"data: "),
+        }
+        bytes.put_slice(json);
+        bytes.put_slice(match self {
+            Self::Array => b"",
+            Self::Lines => b"\n",
+            Self::Events => b"\n\n",
+        });
+        bytes.freeze()
+    }
+
+    /// The last element of a stream that failed: `{"error": status}`.
+    pub(super) fn error(self, status: &[u8], first: bool) -> Bytes {
+        let json = [b"{\"error\":", status, b"}"].concat();
+        match self {
+            Self::Events => [b"event: error\n", self.element(&json, first).as_ref()].concat().into(),
+            _ => self.element(&json, first),
+        }
+    }
+
+    /// What comes after all elements.
+    pub(super) fn close(self) -> Bytes {
+        Bytes::from_static(if self == Self::Array { b"]" } else { b"" })
+    }
+
+    /// What keeps a quiet stream alive, where the layout has such a thing.
+    pub(super) fn heartbeat(self) -> Option<Bytes> {
+        (self == Self::Events).then(|| Bytes::from_static(b":\n\n"))
+    }
+}

@@ -1,0 +1,43 @@
+use super::*;
+
+fn whole(format: Format, elements: &[&str], error: Option<&str>) -> String {
+    let mut bytes = format.open().to_vec();
+    for (at, element) in elements.iter().enumerate() {
+        bytes.extend(format.element(element.as_bytes(), at == 0));
+    }
+    if let Some(error) = error {
+        bytes.extend(format.error(error.as_bytes(), elements.is_empty()));
+    }
+    bytes.extend(format.close());
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn layouts() {
+    assert_eq!(whole(Format::Array, &[], None), "[]");
+    assert_eq!(whole(Format::Array, &["1", "2"], None), "[1,2]");
+    assert_eq!(whole(Format::Lines, &["1", "2"], None), "1\n2\n");
+    assert_eq!(whole(Format::Events, &["1"], None), ":\n\ndata: 1\n\n");
+}
+
+#[test]
+fn errors_are_a_last_element() {
+    assert_eq!(whole(Format::Array, &["1"], Some("{}")), r#"[1,{"error":{}}]"#);
+    assert_eq!(whole(Format::Array, &[], Some("{}")), r#"[{"error":{}}]"#);
+    assert_eq!(whole(Format::Lines, &["1"], Some("{}")), "1\n{\"error\":{}}\n");
+    assert_eq!(whole(Format::Events, &[], Some("{}")), ":\n\nevent: error\ndata: {\"error\":{}}\n\n");
+}
+
+#[test]
+fn accept_chooses() {
+    for (accept, expected) in [
+        ("*/*", Format::Array),
+        ("application/json", Format::Array),
+        ("application/x-ndjson", Format::Lines),
+        ("text/html, text/event-stream;q=0.9", Format::Events),
+        ("", Format::Array),
+    ] {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        assert_eq!(Format::of(&headers), expected, "{accept}");
+    }
+}

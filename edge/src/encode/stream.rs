@@ -1,0 +1,193 @@
+//! Server streams: each message is sent on as it comes, at constant memory, as fast as the client reads.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+use http::{HeaderMap, StatusCode, header};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::{Status, Streaming};
+
+use super::frame::Format;
+use super::{Answer, broken, media_type, write};
+use crate::call;
+use crate::codec::{Details, HttpBody, Output, ResponsePlan};
+use crate::rejection::Rejection;
+
+/// How long a stream's status line may wait for its first message. An error within it still becomes an HTTP status; a
+/// quiet stream is opened after it, so that its client knows it is connected.
+const FIRST_MESSAGE_WAIT: Duration = Duration::from_millis(200);
+
+/// What a stream is bound to besides its backend.
+pub(crate) struct Terms {
+    pub(crate) deadline: Instant,
+    /// Cancelled when the edge drains: streams end then, or they would hold the process for as long as they like.
+    pub(crate) closing: CancellationToken,
+    pub(crate) heartbeat: Duration,
+    pub(crate) details: Details,
+}
+
+/// Messages from a backend until the deadline, or the edge's end.
+struct Messages {
+    stream: Streaming<Bytes>,
+    terms: Terms,
+}
+
+impl Messages {
+    /// The next message; `None` at the end. Cancel safe.
+    async fn next(&mut self) -> Option<Result<Bytes, Status>> {
+        tokio::select! {
+            // A backend that always has a message ready would otherwise never be stopped.
+            biased;
+            () = tokio::time::sleep_until(self.terms.deadline) => Some(Err(call::expired())),
+            () = self.terms.closing.cancelled() => Some(Err(Status::unavailable("the edge is shutting down"))),
+            message = self.stream.message() => message.map_err(call::of_backend).transpose(),
+        }
+    }
+
+    /// The first message, if it comes soon.
+    async fn first(&mut self) -> Result<First, Rejection> {
+        match tokio::time::timeout(FIRST_MESSAGE_WAIT, self.next()).await {
+            Err(_) => Ok(First::Late),
+            Ok(None) => Ok(First::End),
+            Ok(Some(Ok(message))) => Ok(First::Message(message)),
+            Ok(Some(Err(status))) => Err(Rejection::backend(status)),
+        }
+    }
+}
+
+enum First {
+    Message(Bytes),
+    End,
+    Late,
+}
+
+/// A stream of JSON values.
+pub(super) async fn json(
+    plan: ResponsePlan,
+    success: StatusCode,
+    format: Format,
+    messages: Streaming<Bytes>,
+    terms: Terms,
+) -> Result<Answer, Rejection> {
+    let mut messages = Messages { stream: messages, terms };
+    let waiting = match messages.first().await? {
+        First::Message(message) => Some(Some(message)),
+        First::End => Some(None),
+        First::Late => None,
+    };
+    let writer = Writer { plan, format, messages, waiting, written: 0, stage: Stage::Open };
+    let chunks = stream::unfold(writer, async |mut writer| {
+        let chunk = writer.chunk().await?;
+        Some((Ok::<_, Status>(Frame::data(chunk)), writer))
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, format.content_type());
+    Ok(Answer { status: success, headers, body: Body::new(StreamBody::new(chunks)) })
+}
+
+struct Writer {
+    plan: ResponsePlan,
+    format: Format,
+    messages: Messages,
+    /// What the wait for the first message gave: a message, or the end.
+    waiting: Option<Option<Bytes>>,
+    written: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Elements,
+    Close,
+    Done,
+}
+
+impl Writer {
+    /// The next bytes to send; `None` when all is said.
+    async fn chunk(&mut self) -> Option<Bytes> {
+        loop {
+            let chunk = match self.stage {
+                Stage::Open => {
+                    self.stage = Stage::Elements;
+                    self.format.open()
+                }
+                Stage::Elements => self.element().await,
+                Stage::Close => {
+                    self.stage = Stage::Done;
+                    self.format.close()
+                }
+                Stage::Done => return None,
+            };
+            if !chunk.is_empty() {
+                return Some(chunk);
+            }
+        }
+    }
+
+    async fn element(&mut self) -> Bytes {
+        let first = self.written == 0;
+        let message = match self.waiting.take() {
+            Some(message) => message.map(Ok),
+            None => match tokio::time::timeout(self.pause(), self.messages.next()).await {
+                Ok(message) => message,
+                Err(_) => return self.format.heartbeat().unwrap_or_default(),
+            },
+        };
+        self.written += 1;
+        let output = message.map(|message| message.and_then(|message| write(&self.plan, message)));
+        match output {
+            Some(Ok(Output::Json(json))) => self.format.element(&json, first),
+            Some(Ok(Output::Raw(_))) | None => {
+                self.stage = Stage::Close;
+                Bytes::new()
+            }
+            Some(Err(status)) => {
+                self.stage = Stage::Close;
+                self.format.error(&self.messages.terms.details.json(&status), first)
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        const NEVER: Duration = Duration::from_secs(86_400);
+        if self.format.heartbeat().is_some() { self.messages.terms.heartbeat } else { NEVER }
+    }
+}
+
+/// A stream of raw bytes. Its type comes from the first message; a later failure cuts the transfer off, which is all
+/// that raw bytes can say.
+pub(super) async fn raw(
+    plan: ResponsePlan,
+    success: StatusCode,
+    messages: Streaming<Bytes>,
+    terms: Terms,
+) -> Result<Answer, Rejection> {
+    let mut messages = Messages { stream: messages, terms };
+    let first = messages.next().await.transpose().map_err(Rejection::backend)?;
+    let first = first.map(|message| piece(&plan, message)).transpose().map_err(broken)?;
+    let mut headers = HeaderMap::new();
+    if let Some(first) = &first {
+        headers.insert(header::CONTENT_TYPE, media_type(first));
+    }
+    let rest = stream::unfold((plan, messages), async |(plan, mut messages)| {
+        let next = messages.next().await?.and_then(|message| piece(&plan, message));
+        Some((next, (plan, messages)))
+    });
+    let all = futures_util::StreamExt::chain(stream::iter(first.map(Ok)), rest);
+    let body = StreamBody::new(all.map_ok(|piece| Frame::data(piece.data)));
+    Ok(Answer { status: success, headers, body: Body::new(body) })
+}
+
+fn piece(plan: &ResponsePlan, message: Bytes) -> Result<HttpBody, Status> {
+    match write(plan, message)? {
+        Output::Raw(body) => Ok(body),
+        Output::Json(_) => Err(Status::internal("the backend's answer cannot be read")),
+    }
+}

@@ -1,0 +1,34 @@
+//! How many requests are in flight. A permit lives as long as the response's body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::rejection::Rejection;
+
+/// When a client that was turned away may come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The cap on requests in flight; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit(Arc<Semaphore>);
+
+/// One request's place.
+#[derive(Debug)]
+pub(crate) struct Permit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl Limit {
+    pub(crate) fn new(requests_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(requests_max.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Takes a place at once, or none: a queue would only hide the overload.
+    ///
+    /// # Errors
+    /// 503 with `Retry-After` when all are taken.
+    pub(crate) fn enter(&self) -> Result<Permit, Rejection> {
+        let permit = self.0.clone().try_acquire_owned();
+        permit.map(Permit).map_err(|_| Rejection::overloaded("the edge is at its limit of requests", RETRY_AFTER))
+    }
+}

@@ -1,0 +1,163 @@
+//! The edge's own pages: what it is, how its backends are, and a status page for browsers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use malla_runtime::health::State;
+use serde::Serialize;
+
+use crate::edge::Shared;
+use crate::encode::Answer;
+use crate::rejection::Rejection;
+
+const HTML: &str = include_str!("pages/status.html");
+const SCRIPT: &str = include_str!("pages/status.js");
+const STYLE: &str = include_str!("pages/status.css");
+const SCRIPT_PATH: &str = "/-/status.js";
+const STYLE_PATH: &str = "/-/status.css";
+/// Only what comes from here, and nothing inline.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
+);
+/// How many calls the status page shows.
+const CALLS_SHOWN: usize = 3;
+
+/// Whether the edge answers a path itself.
+pub(crate) fn is_own(path: &str) -> bool {
+    matches!(path, "/" | "/health" | SCRIPT_PATH | STYLE_PATH) || path.starts_with("/health/")
+}
+
+/// The path without what a client chose, for the log.
+pub(crate) fn route(path: &str) -> &'static str {
+    match path {
+        "/" => "/",
+        "/health" | "/health/" => "/health",
+        SCRIPT_PATH => SCRIPT_PATH,
+        STYLE_PATH => STYLE_PATH,
+        _ => "/health/{service}",
+    }
+}
+
+/// Answers one of them.
+///
+/// # Errors
+/// 404 for a service nobody knows, 405 for any method but GET and HEAD.
+pub(crate) fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
+    let allow = ["GET", "HEAD", "OPTIONS"].map(str::to_owned).into();
+    match head.method {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return Ok(options(&allow)),
+        _ => return Err(Rejection::method_not_allowed(head.method.as_str(), &allow)),
+    }
+    match head.uri.path() {
+        "/" if prefers_html(&head.headers) => Ok(page(edge)),
+        "/" => Ok(index(edge)),
+        SCRIPT_PATH => Ok(asset("text/javascript; charset=utf-8", SCRIPT)),
+        STYLE_PATH => Ok(asset("text/css; charset=utf-8", STYLE)),
+        path => match path.trim_start_matches("/health").trim_matches('/') {
+            "" => Ok(health(edge)),
+            name => service_health(edge, name),
+        },
+    }
+}
+
+/// 204 with the methods a path has.
+pub(crate) fn options(allow: &BTreeSet<String>) -> Answer {
+    let mut answer = Answer::empty(StatusCode::NO_CONTENT);
+    let allow = allow.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        answer.headers.insert(header::ALLOW, allow);
+    }
+    answer
+}
+
+#[derive(Serialize)]
+struct Index<'e> {
+    name: &'e str,
+    version: &'e str,
+    #[serde(flatten)]
+    states: States,
+}
+
+#[derive(Serialize)]
+struct States {
+    status: &'static str,
+    services: BTreeMap<String, &'static str>,
+}
+
+impl States {
+    fn of(edge: &Shared) -> Self {
+        let services = edge.health.by_name().map(|(name, state)| (name.to_owned(), state.as_str_name())).collect();
+        Self { status: edge.health.overall().as_str_name(), services }
+    }
+}
+
+#[derive(Serialize)]
+struct ServiceState<'n> {
+    service: &'n str,
+    status: &'static str,
+}
+
+fn index(edge: &Shared) -> Answer {
+    let index = Index { name: &edge.about.name, version: &edge.about.version, states: States::of(edge) };
+    json(StatusCode::OK, &index)
+}
+
+fn health(edge: &Shared) -> Answer {
+    json(http_of(edge.health.overall()), &States::of(edge))
+}
+
+fn service_health(edge: &Shared, name: &str) -> Result<Answer, Rejection> {
+    let state = edge.health.registry.get(name).ok_or_else(|| {
+        let message = format!("there is no service {name:?}; GET /health lists them");
+        Rejection::new(tonic::Status::not_found(message))
+    })?;
+    Ok(json(http_of(state), &ServiceState { service: name, status: state.as_str_name() }))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    Answer::json(status, serde_json::to_vec(body).unwrap_or_default())
+}
+
+fn http_of(state: State) -> StatusCode {
+    if state == State::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+/// Browsers name `text/html`; tools accept anything.
+fn prefers_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = accept.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or("").trim());
+    types.find(|essence| matches!(*essence, "text/html" | "application/json")) == Some("text/html")
+}
+
+fn page(edge: &Shared) -> Answer {
+    let html = HTML
+        .replace("{{name}}", &escape(&edge.about.name))
+        .replace("{{version}}", &escape(&edge.about.version))
+        .replace("{{calls}}", &calls(edge));
+    asset("text/html; charset=utf-8", &html)
+}
+
+/// Calls anyone can try: no credentials, no variables to fill in.
+fn calls(edge: &Shared) -> String {
+    let open = edge.routes().filter(|row| row.is_open() && row.http_method == "GET" && !row.path.contains(['{', '*']));
+    let mut list = String::new();
+    for row in open.filter(|row| row.required_query.is_empty()).take(CALLS_SHOWN) {
+        let path = escape(&row.path);
+        let _ = write!(list, "<li><a href=\"{path}\"><code>GET {path}</code></a> <small>{}</small></li>", row.rpc);
+    }
+    list
+}
+
+fn asset(content_type: &'static str, text: &str) -> Answer {
+    let mut answer = Answer::full(StatusCode::OK, HeaderValue::from_static(content_type), text.to_owned());
+    answer.headers.insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    answer
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

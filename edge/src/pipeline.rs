@@ -1,0 +1,144 @@
+//! The stages of a request, in order. Only this module knows the order; each stage takes the value before it and
+//! returns the next, or a [`Rejection`].
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use malla_runtime::call::{self as deadlines, REQUEST_ID};
+use malla_runtime::telemetry;
+use tonic::Status;
+use tonic::body::Body;
+use tracing::{Instrument as _, Span, field};
+
+use crate::accept::{self, Peer};
+use crate::call::{self, headers};
+use crate::decode::decode;
+use crate::edge::Shared;
+use crate::encode::{Answer, Terms, encode};
+use crate::own::Own;
+use crate::protocol::{Lane, lane};
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::respond::respond;
+use crate::route::{self, Route};
+use crate::{authenticate, grpc, pages};
+
+#[cfg(test)]
+mod tests;
+
+/// Longest request id taken over from a client.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Answers one request.
+pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Body> {
+    let (mut head, body) = request.into_parts();
+    let lane = lane(&head);
+    let request_id = identify(&mut head);
+    let span = span(&head, lane);
+    let mut record = Record::new(&head, lane, request_id, span.clone(), edge.metrics.clone());
+    let answering = AssertUnwindSafe(answer(edge, lane, head, body, &mut record)).catch_unwind().instrument(span);
+    let outcome = answering.await.unwrap_or_else(|_panic| {
+        tracing::error!("the edge panicked while answering a request");
+        Err(Rejection::new(Status::internal("internal error")))
+    });
+    respond(lane, outcome, &edge.details, record)
+}
+
+async fn answer(
+    edge: &Shared,
+    lane: Lane,
+    mut head: Parts,
+    body: Body,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    accept::check(&edge.config, &head)?;
+    authenticate::strip(&mut head.headers);
+    if edge.config.schemeless_authorization {
+        authenticate::add_scheme(&mut head.headers);
+    }
+    match lane {
+        Lane::Page => {
+            record.matched(pages::route(head.uri.path()), "");
+            pages::answer(edge, &head)
+        }
+        Lane::Rest => rest(edge, &head, body, record).await,
+        Lane::Grpc => passed(edge, &head, body, record).await,
+    }
+}
+
+/// REST: HTTP and JSON on this side, gRPC on the other.
+async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> Result<Answer, Rejection> {
+    let (rule, variables) = match route::find(&edge.table, &head.method, &head.uri, edge.config.trailing_slash)? {
+        Route::To { rule, variables } => (rule, variables),
+        Route::Options { allow } => return Ok(pages::options(&allow)),
+    };
+    let (binding, method) = (&rule.value, &rule.value.method);
+    record.matched(&rule.template.text, method.name());
+    authenticate::check(&edge.authenticator, &head.headers, method)?;
+    record.hold(edge.limit.enter()?);
+    let deadline = call::deadline(record.started, method, headers::preferred_wait(&head.headers));
+    let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, &variables)).await;
+    let messages = messages.map_err(|_| Rejection::new(call::expired()))??;
+    let metadata = headers::to_metadata(&head.headers, peer(head));
+    let reply = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages).await?;
+    let terms = Terms {
+        deadline,
+        closing: edge.closing.clone(),
+        heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
+        details: edge.details.clone(),
+    };
+    encode(binding, &head.headers, reply, terms).await
+}
+
+/// gRPC on both sides.
+async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> Result<Answer, Rejection> {
+    let path = head.uri.path();
+    if Own::serves(path) {
+        record.matched(path, path.trim_start_matches('/'));
+        record.hold(edge.own.enter()?);
+        return Ok(edge.own.answer(Request::from_parts(head.clone(), body), edge.closing.clone()).await);
+    }
+    let unknown = || Rejection::new(Status::unimplemented(format!("there is no method {path}")));
+    let method = edge.methods.get(path).ok_or_else(unknown)?;
+    record.matched(path, method.name());
+    authenticate::check(&edge.authenticator, &head.headers, method)?;
+    record.hold(edge.limit.enter()?);
+    let deadline = call::deadline(record.started, method, deadlines::timeout(&head.headers));
+    let headers = headers::pass(&head.headers, peer(head));
+    grpc::pass(method, head, headers, body, deadline, edge.closing.clone()).await
+}
+
+fn peer(head: &Parts) -> Option<SocketAddr> {
+    head.extensions.get::<Peer>().map(|peer| peer.0)
+}
+
+/// The request's id: the client's if it can be one, else a new one; the backend gets it too.
+fn identify(head: &mut Parts) -> String {
+    let given =
+        head.headers.get(&REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| {
+            (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+    let id = given.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        head.headers.insert(REQUEST_ID, value);
+    }
+    id
+}
+
+fn span(head: &Parts, lane: Lane) -> Span {
+    let span = tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = %head.method,
+        http.route = field::Empty,
+        http.response.status_code = field::Empty,
+        rpc.method = field::Empty,
+        lane = lane.name(),
+    );
+    telemetry::set_parent(&span, &head.headers);
+    span
+}

@@ -1,0 +1,339 @@
+//! Whole requests through an edge in front of the echo backend.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::Config;
+use crate::edge::Edge;
+use crate::fixture::{config, edge, send};
+
+fn request(method: &str, uri: &str) -> http::request::Builder {
+    Request::builder().method(method).uri(uri).header("host", "test")
+}
+
+fn with(builder: http::request::Builder, body: impl Into<Bytes>) -> Request<Body> {
+    builder.body(Body::new(Full::new(body.into()))).unwrap()
+}
+
+fn get(uri: &str) -> Request<Body> {
+    with(request("GET", uri), "")
+}
+
+async fn text(response: Response<Body>) -> (u16, HeaderMap, String) {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// Status and JSON body; an empty body is null.
+async fn answer(edge: &Edge, request: Request<Body>) -> (u16, Value) {
+    let (status, _, text) = text(send(edge, request).await).await;
+    (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
+}
+
+#[tokio::test]
+async fn unary_rest() {
+    let edge = edge(config());
+    for (request, expected) in [
+        (get("/v1/echo/a?flag=true"), (200, json!({"id": "a", "flag": true}))),
+        (get("/v1/echo/a%2Fb/"), (200, json!({"id": "a/b"}))),
+        (get("/v1/paths/a%20b/c%2Fd"), (200, json!({"id": "a b/c%2Fd"}))),
+        (get("/v1/echo/a/tags?tags=x&tags=y"), (200, json!(["x", "y"]))),
+        (get("/v1/echo/a/sub"), (200, json!({}))),
+        (with(request("POST", "/v1/echo"), r#"{"id":"a"}"#), (201, json!({"id": "a"}))),
+        (with(request("DELETE", "/v1/echo/a"), ""), (204, Value::Null)),
+        (
+            with(
+                request("POST", "/old/echo").header("content-type", "application/x-www-form-urlencoded"),
+                "nombre=n&flag=True",
+            ),
+            (200, json!({"id": "n", "flag": true})),
+        ),
+        (
+            with(
+                request("POST", "/old/echo").header("content-type", "application/x-www-form-urlencoded"),
+                r#"{"id":1}"#,
+            ),
+            (200, json!({"id": "1"})),
+        ),
+        (with(request("POST", "/old/push").header("content-type", "text/plain"), "[1]"), (200, json!({"body": [1]}))),
+    ] {
+        let line = format!("{} {}", request.method(), request.uri());
+        assert_eq!(answer(&edge, request).await, expected, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_a_status_and_a_message() {
+    let edge = edge(Config { body_bytes_max: 64, ..config() });
+    let json = || request("POST", "/v1/echo").header("content-type", "application/json");
+    for (request, status, message) in [
+        (get("/nowhere"), 404, "there is nothing at GET /nowhere"),
+        (get("/v1/echo/"), 405, "GET is not allowed here; allowed are OPTIONS, POST"),
+        (get("/v1/internal"), 404, "there is nothing at GET /v1/internal"),
+        (get("/v1/echo/%zz"), 400, "id: the path has a '%' that is not followed by two hexadecimal digits"),
+        (get("/v1/echo/%ff"), 400, "id: the path is not UTF-8 after percent-decoding"),
+        (get("/v1/numbers/x"), 400, "i32: must be a 32-bit integer"),
+        (get("/v1/guarded"), 401, "this call needs credentials: Authorization: Bearer <token>"),
+        (with(request("PUT", "/v1/echo/a"), r#"{"id":"b"}"#), 400, "id: differs from the value in the path"),
+        (with(request("GET", "/v1/echo/a"), "{}"), 400, "this call takes no body"),
+        (with(json(), "{"), 400, "malformed JSON: EOF while parsing an object at line 1 column 1"),
+        (with(json(), vec![b' '; 65]), 413, "the body is larger than 64 bytes"),
+        (
+            with(json().header("content-encoding", "gzip"), "x"),
+            415,
+            "compressed request bodies are not read; send it as it is",
+        ),
+        (
+            with(request("POST", "/v1/echo").header("content-type", "text/plain"), "{}"),
+            415,
+            "\"text/plain\" is not read here; send application/json or a form, in UTF-8",
+        ),
+        (
+            with(request("POST", "/v1/chat"), "[]"),
+            501,
+            "test.v1.EchoService/Chat takes a stream of messages, which JSON over HTTP cannot carry yet; use gRPC",
+        ),
+        (get("/v1/fail/9"), 400, "failed as asked"),
+        (get("/v1/fail/14"), 503, "failed as asked"),
+        (get("/v1/silent"), 504, "the deadline passed before the call ended"),
+    ] {
+        let line = format!("{} {}", request.method(), request.uri());
+        let (got, body) = answer(&edge, request).await;
+        assert_eq!((got, body["message"].as_str()), (status, Some(message)), "{line}");
+        assert!(body["code"].is_u64() && body["details"].is_array(), "{line}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn violations_are_in_the_details() {
+    let (_, body) = answer(&edge(config()), get("/v1/echo/a?zzz=1&i32=x")).await;
+    assert_eq!(
+        body["details"][0]["field_violations"],
+        json!([
+            {"field": "zzz", "description": "is not a field of this request"},
+            {"field": "i32", "description": "must be a 32-bit integer"},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn headers_of_answers() {
+    let edge = edge(config());
+    let asked = request("GET", "/v1/echo/a")
+        .header("x-request-id", "id-1")
+        .header("authorization", "token")
+        .header("cookie", "a=b");
+    let (_, headers, _) = text(send(&edge, with(asked, "")).await).await;
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("x-backend", "echo"),
+        ("x-request-id", "id-1"),
+        ("x-seen-x-request-id", "id-1"),
+        ("x-seen-authorization", "Bearer token"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(headers.get(name).map(|value| value.to_str().unwrap()), Some(value), "{name}");
+    }
+    assert!(headers.contains_key("x-seen-grpc-timeout") && !headers.contains_key("x-seen-cookie"));
+    assert!(!headers.keys().any(|name| name.as_str().starts_with("grpc-")));
+
+    let (_, headers, _) = text(send(&edge, get("/v1/fail/14")).await).await;
+    assert_eq!(headers["retry-after"], "2");
+    let (_, headers, _) = text(send(&edge, get("/v1/guarded")).await).await;
+    assert_eq!(headers["www-authenticate"], "Bearer");
+    let (status, headers, _) = text(send(&edge, with(request("OPTIONS", "/v1/echo/a"), "")).await).await;
+    assert_eq!((status, headers["allow"].to_str().unwrap()), (204, "DELETE, GET, HEAD, OPTIONS, PUT"));
+}
+
+#[tokio::test]
+async fn operators_token_opens_operators_methods_with_or_without_scheme() {
+    let edge = edge(config());
+    for credentials in [DEVELOPMENT_OPERATOR_TOKEN.to_owned(), format!("Bearer {DEVELOPMENT_OPERATOR_TOKEN}")] {
+        let request = with(request("GET", "/v1/guarded").header("authorization", credentials), "");
+        assert_eq!(answer(&edge, request).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn server_streams_in_each_layout() {
+    let edge = edge(config());
+    for (accept, uri, expected) in [
+        ("*/*", "/v1/count/2", r#"[{"i32":1},{"i32":2}]"#),
+        ("*/*", "/v1/count/0", "[]"),
+        ("application/x-ndjson", "/v1/count/2", "{\"i32\":1}\n{\"i32\":2}\n"),
+        ("text/event-stream", "/v1/count/1", ":\n\ndata: {\"i32\":1}\n\n"),
+        ("*/*", "/v1/count/1?i64=1", r#"[{"i32":1},{"error":{"code":5,"message":"gone","details":[]}}]"#),
+    ] {
+        let (status, _, body) = text(send(&edge, with(request("GET", uri).header("accept", accept), "")).await).await;
+        assert_eq!((status, body.as_str()), (200, expected), "{uri} {accept}");
+    }
+    let (status, body) = answer(&edge, get("/v1/count/0?i64=1")).await;
+    assert_eq!((status, body["message"].as_str()), (404, Some("gone")), "an error before the first message");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quiet_streams_open_and_are_kept_alive_until_their_deadline() {
+    let edge = edge(Config { sse_heartbeat_ms: 6_000, ..config() });
+    let asked =
+        request("GET", "/v1/count/0?id=quiet").header("accept", "text/event-stream").header("prefer", "wait=13");
+    let (status, _, body) = text(send(&edge, with(asked, "")).await).await;
+    assert_eq!(status, 200);
+    let expected = ":\n\n:\n\n:\n\nevent: error\ndata: {\"error\":{\"code\":4,";
+    assert!(body.starts_with(expected), "{body}");
+}
+
+#[tokio::test]
+async fn closing_ends_streams_visibly() {
+    let edge = edge(config());
+    let response = send(&edge, get("/v1/count/1?id=quiet")).await;
+    edge.close_streams();
+    let (_, _, body) = text(response).await;
+    assert!(body.ends_with(r#""message":"the edge is shutting down","details":[]}}]"#), "{body}");
+}
+
+#[tokio::test]
+async fn raw_bodies_go_through_verbatim() {
+    let edge = edge(config());
+    let (status, headers, body) = text(send(&edge, get("/v1/files/a/b.txt")).await).await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap(), body.as_str()), (200, "text/plain", "abcd"));
+
+    let pieces = (0..40).map(|_| Ok::<_, Status>(http_body::Frame::data(Bytes::from(vec![7; 10_000]))));
+    let body = Body::new(StreamBody::new(futures_util::stream::iter(pieces.collect::<Vec<_>>())));
+    let upload = request("PUT", "/v1/files/a/b").header("content-type", "image/png").body(body).unwrap();
+    let (status, body) = answer(&edge, upload).await;
+    assert_eq!((status, &body["i64"]), (200, &json!("400000")));
+    assert_eq!((&body["tags"][0], &body["tags"][1]), (&json!("a/b|image/png"), &json!("|")));
+    assert!(body["i32"].as_i64().unwrap() <= 7, "small writes are gathered");
+
+    let (status, body) = answer(&edge, with(request("PUT", "/v1/files/a"), "")).await;
+    assert_eq!((status, &body["tags"]), (200, &json!(["a|"])), "an empty file is a file");
+}
+
+#[tokio::test]
+async fn broken_uploads_do_not_look_complete() {
+    let edge = edge(config());
+    let endless =
+        futures_util::stream::repeat_with(|| Ok::<_, Status>(http_body::Frame::data(Bytes::from(vec![7; 65_536]))));
+    let upload = request("PUT", "/v1/files/a").body(Body::new(StreamBody::new(endless))).unwrap();
+    assert_eq!(answer(&edge, upload).await.0, 413);
+    let cut = futures_util::stream::iter([
+        Ok(http_body::Frame::data(Bytes::from(vec![7; 100_000]))),
+        Err(Status::cancelled("cut off")),
+    ]);
+    let upload = request("PUT", "/v1/files/a").body(Body::new(StreamBody::new(cut))).unwrap();
+    assert_eq!(answer(&edge, upload).await.0, 400);
+}
+
+#[tokio::test]
+async fn edge_at_its_limit_says_when_to_come_again() {
+    let edge = edge(Config { requests_max: 1, ..config() });
+    let held = send(&edge, get("/v1/count/1?id=quiet")).await;
+    let (status, headers, _) = text(send(&edge, get("/v1/echo/a")).await).await;
+    assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "1"));
+    drop(held);
+    assert_eq!(answer(&edge, get("/v1/echo/a")).await.0, 200);
+}
+
+/// One gRPC call; its answer's messages and trailers, or headers where there are none.
+async fn grpc(edge: &Edge, path: &str, message: &[u8]) -> (Bytes, BTreeMap<String, String>) {
+    let mut framed = BytesMut::new();
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap());
+    framed.put_slice(message);
+    let request = request("POST", path).version(http::Version::HTTP_2).header("content-type", "application/grpc");
+    let response = send(edge, with(request.header("te", "trailers"), framed.freeze())).await;
+    assert_eq!(response.status(), 200);
+    let headers = response.headers().clone();
+    let collected = response.into_body().collect().await.unwrap();
+    let trailers = collected.trailers().cloned().unwrap_or(headers);
+    let pairs = trailers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
+    (collected.to_bytes(), pairs.collect())
+}
+
+#[tokio::test]
+async fn grpc_passes_through() {
+    let edge = edge(config());
+    let (body, trailers) = grpc(&edge, "/test.v1.EchoService/Get", b"\x0a\x01a").await;
+    assert_eq!((body.as_ref(), trailers["grpc-status"].as_str()), (&b"\0\0\0\0\x03\x0a\x01a"[..], "0"));
+    for (path, code) in [
+        ("/test.v1.EchoService/Fail", "5"),
+        ("/test.v1.EchoService/Nope", "12"),
+        ("/no.Service/Nope", "12"),
+        ("/test.v1.EchoService/Internal", "12"),
+        ("/test.v1.EchoService/Guarded", "16"),
+        ("/test.v1.EchoService/Silent", "4"),
+    ] {
+        let (_, trailers) = grpc(&edge, path, b"\x18\x05").await;
+        assert_eq!(trailers["grpc-status"], code, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn edge_answers_grpc_health_itself() {
+    let edge = edge(config());
+    let (body, trailers) = grpc(&edge, "/grpc.health.v1.Health/Check", b"\x0a\x04echo").await;
+    assert_eq!((body.as_ref(), trailers["grpc-status"].as_str()), (&b"\0\0\0\0\x02\x08\x02"[..], "0"), "NOT_SERVING");
+    let (_, trailers) = grpc(&edge, "/grpc.health.v1.Health/Check", b"\x0a\x04nope").await;
+    assert_eq!(trailers["grpc-status"], "5");
+}
+
+#[tokio::test]
+async fn own_pages() {
+    let edge = edge(config());
+    let (status, body) = answer(&edge, get("/")).await;
+    assert_eq!(
+        (status, body),
+        (200, json!({"name": "test", "version": "1", "status": "NOT_SERVING", "services": {"echo": "NOT_SERVING"}}))
+    );
+    let page = with(request("GET", "/").header("accept", "text/html,*/*;q=0.8"), "");
+    let (status, headers, html) = text(send(&edge, page).await).await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "text/html; charset=utf-8"));
+    assert!(html.contains("<title>test</title>") && !html.contains("{{"), "{html}");
+    for (uri, expected) in [
+        ("/health", 503),
+        ("/health/", 503),
+        ("/health/echo", 503),
+        ("/health/test.v1.EchoService", 503),
+        ("/health/nope", 404),
+        ("/-/status.js", 200),
+        ("/-/status.css", 200),
+    ] {
+        assert_eq!(send(&edge, get(uri)).await.status().as_u16(), expected, "{uri}");
+    }
+    assert_eq!(answer(&edge, with(request("POST", "/health"), "")).await.0, 405);
+}
+
+#[tokio::test]
+async fn health_follows_the_backend() {
+    let edge = edge(config());
+    let shutdown = malla_runtime::shutdown::Shutdown::new(Duration::from_secs(1));
+    let following = tokio::spawn(edge.health().follow(shutdown.clone()));
+    for _ in 0..200 {
+        if send(&edge, get("/health")).await.status() == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The echo backend has no health service: it answers, so it serves.
+    assert_eq!(
+        answer(&edge, get("/health")).await,
+        (200, json!({"status": "SERVING", "services": {"echo": "SERVING"}}))
+    );
+    shutdown.begin(Duration::ZERO).await;
+    for _ in 0..200 {
+        if send(&edge, get("/health")).await.status() == 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(answer(&edge, get("/health")).await.0, 503);
+    following.abort();
+}

@@ -1,0 +1,39 @@
+//! Which of its languages a request speaks.
+
+use http::request::Parts;
+use http::{Method, header};
+
+use crate::pages;
+
+/// The way a request takes through the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// gRPC: bytes pass through untouched.
+    Grpc,
+    /// HTTP and JSON, transcoded.
+    Rest,
+    /// The edge's own pages.
+    Page,
+}
+
+impl Lane {
+    /// Its name in logs and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Rest => "rest",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// Tells the lane from content type and path; own pages only where no body was sent.
+pub(crate) fn lane(head: &Parts) -> Lane {
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    // Not grpc-web: its frames would need translation.
+    if head.method == Method::POST && (essence == "application/grpc" || essence.starts_with("application/grpc+")) {
+        return Lane::Grpc;
+    }
+    if pages::is_own(head.uri.path()) { Lane::Page } else { Lane::Rest }
+}

@@ -1,0 +1,186 @@
+//! One access-log line and one measurement for each request, written when its response is over.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use opentelemetry::metrics::Histogram;
+use opentelemetry::{KeyValue, global};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tracing::Span;
+
+use crate::limit::Permit;
+use crate::protocol::Lane;
+use crate::rejection::Rejection;
+use crate::status;
+
+/// The edge's instruments, made once.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    duration: Histogram<f64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let duration = global::meter("malla")
+            .f64_histogram("http.server.request.duration")
+            .with_unit("s")
+            .with_description("Time from a request's arrival to the end of its response")
+            .build();
+        Self { duration }
+    }
+}
+
+/// What is known of a request so far. Writes itself down when dropped, so that a client that leaves is noted too.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) started: Instant,
+    pub(crate) request_id: String,
+    pub(crate) span: Span,
+    lane: Lane,
+    http_method: String,
+    /// The template that matched, never the path: paths and queries may hold secrets.
+    route: String,
+    rpc: String,
+    http_status: StatusCode,
+    code: Code,
+    refused_by: &'static str,
+    bytes: u64,
+    finished: bool,
+    permit: Option<Permit>,
+    metrics: Metrics,
+}
+
+impl Record {
+    pub(crate) fn new(head: &Parts, lane: Lane, request_id: String, span: Span, metrics: Metrics) -> Self {
+        Self {
+            started: Instant::now(),
+            request_id,
+            span,
+            lane,
+            http_method: known_method(head.method.as_str()).to_owned(),
+            route: String::new(),
+            rpc: String::new(),
+            http_status: StatusCode::OK,
+            code: Code::Ok,
+            refused_by: "",
+            bytes: 0,
+            finished: false,
+            permit: None,
+            metrics,
+        }
+    }
+
+    /// The request was matched.
+    pub(crate) fn matched(&mut self, route: &str, rpc: &str) {
+        route.clone_into(&mut self.route);
+        rpc.clone_into(&mut self.rpc);
+        self.span.record("http.route", route);
+        self.span.record("rpc.method", rpc);
+    }
+
+    /// The request has its place until its response is over.
+    pub(crate) fn hold(&mut self, permit: Permit) {
+        self.permit = Some(permit);
+    }
+
+    /// The request was refused.
+    pub(crate) fn refused(&mut self, rejection: &Rejection) {
+        self.code = rejection.status.code();
+        self.refused_by = rejection.source.name();
+    }
+
+    /// Follows the response to its end.
+    pub(crate) fn follow(mut self, http_status: StatusCode, headers: &HeaderMap, body: Body) -> Body {
+        self.http_status = http_status;
+        if let Some(status) = Status::from_header_map(headers) {
+            self.code = status.code();
+        }
+        // The body of an answer to HEAD is never asked for.
+        self.finished = body.is_end_stream() || self.http_method == "HEAD";
+        Body::new(Followed { body, record: self })
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.finished && self.code == Code::Ok {
+            self.code = Code::Cancelled;
+        }
+        let elapsed = self.started.elapsed();
+        let code = status::name(self.code);
+        self.metrics.duration.record(
+            elapsed.as_secs_f64(),
+            &[
+                KeyValue::new("http.request.method", self.http_method.clone()),
+                KeyValue::new("code", code),
+                KeyValue::new("lane", self.lane.name()),
+            ],
+        );
+        self.span.record("http.response.status_code", self.http_status.as_u16());
+        self.span.in_scope(|| {
+            tracing::info!(
+                target: "access",
+                {
+                    http.method = self.http_method,
+                    http.route = self.route,
+                    rpc.method = self.rpc,
+                    status = self.http_status.as_u16(),
+                    code,
+                    lane = self.lane.name(),
+                    refused_by = self.refused_by,
+                    duration_ms = elapsed.as_secs_f64() * 1_000.0,
+                    request.id = self.request_id,
+                    bytes = self.bytes,
+                },
+                "request"
+            );
+        });
+    }
+}
+
+/// Clients can make methods up, and labels come from a closed set.
+fn known_method(method: &str) -> &str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
+    if KNOWN.contains(&method) { method } else { "_OTHER" }
+}
+
+struct Followed {
+    body: Body,
+    record: Record,
+}
+
+impl HttpBody for Followed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => {
+                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
+                    self.record.code = status.code();
+                }
+                // A body of known length is not polled again after its last byte.
+                self.record.finished = self.body.is_end_stream();
+            }
+            Some(Err(status)) => self.record.code = status.code(),
+            None => self.record.finished = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,120 @@
+//! The one way a request fails: a gRPC status and the HTTP status that goes with it.
+//!
+//! Every stage refuses with a [`Rejection`]; `respond` alone turns it into bytes, for whichever lane the request came.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::codec::Violation;
+use crate::status;
+
+/// Why a request was not answered as asked.
+#[derive(Debug)]
+pub(crate) struct Rejection {
+    /// Code, message, details, and the metadata of a backend's error.
+    pub(crate) status: Status,
+    /// As the status table has it, where HTTP does not know better.
+    pub(crate) http: StatusCode,
+    /// Headers that belong to this answer: `Allow`, `Retry-After`.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) source: Source,
+}
+
+/// Who refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The edge, before any backend saw the request: it is safe to send it again.
+    Edge,
+    /// A backend, or the way to it: it may have been carried out.
+    Backend,
+}
+
+impl Source {
+    /// Its name in logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Backend => "backend",
+        }
+    }
+}
+
+impl Rejection {
+    /// A refusal of the edge's own.
+    pub(crate) fn new(status: Status) -> Self {
+        let mut rejection =
+            Self { http: status::http_of(status.code()), status, headers: Vec::new(), source: Source::Edge };
+        if rejection.status.code() == Code::Unauthenticated {
+            rejection.push(header::WWW_AUTHENTICATE, "Bearer");
+        }
+        let retry_delay = rejection.status.get_details_retry_info().and_then(|info| info.retry_delay);
+        if let Some(delay) = retry_delay {
+            rejection.push(header::RETRY_AFTER, &whole_seconds(delay).to_string());
+        }
+        rejection
+    }
+
+    /// What a backend answered, or what kept it from answering.
+    pub(crate) fn backend(status: Status) -> Self {
+        Self { source: Source::Backend, ..Self::new(status) }
+    }
+
+    /// A refusal that HTTP has a status of its own for.
+    pub(crate) fn http(http: StatusCode, code: Code, message: impl Into<String>) -> Self {
+        Self { http, ..Self::new(Status::new(code, message)) }
+    }
+
+    /// 400 with a field violation for each thing that is wrong.
+    pub(crate) fn violations(violations: Vec<Violation>) -> Self {
+        let message = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let fields = violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect::<Vec<_>>();
+        let details = ErrorDetails::with_bad_request(fields);
+        Self::new(Status::with_error_details(Code::InvalidArgument, message, details))
+    }
+
+    /// 400 for one field.
+    pub(crate) fn field(field: &str, description: impl Into<String>) -> Self {
+        Self::violations(vec![Violation::new(field, description)])
+    }
+
+    /// 405 with the methods the path has.
+    pub(crate) fn method_not_allowed(method: &str, allow: &BTreeSet<String>) -> Self {
+        let allow = allow.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let message = format!("{method} is not allowed here; allowed are {allow}");
+        let mut rejection = Self::http(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, message);
+        rejection.push(header::ALLOW, &allow);
+        rejection
+    }
+
+    /// 413.
+    pub(crate) fn too_large(limit_bytes: u64) -> Self {
+        let message = format!("the body is larger than {limit_bytes} bytes");
+        Self::http(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message)
+    }
+
+    /// 503 for an edge at its limit; `Retry-After` says when to come again.
+    pub(crate) fn overloaded(message: &str, retry_after: Duration) -> Self {
+        Self::new(malla_runtime::status::unavailable(message, retry_after))
+    }
+
+    fn push(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+    }
+}
+
+impl From<Status> for Rejection {
+    fn from(status: Status) -> Self {
+        Self::new(status)
+    }
+}
+
+/// `Retry-After` has whole seconds; coming too early helps nobody.
+fn whole_seconds(delay: Duration) -> u64 {
+    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
+}

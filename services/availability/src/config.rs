@@ -1,0 +1,29 @@
+//! Section `[availability]`.
+
+use malla_runtime::{config, database};
+use serde::{Deserialize, Serialize};
+
+/// Settings of the service; the default is the embedded one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Cities kept in the cache. Default 10000.
+    pub cache_entries_max: u64,
+    /// How long a cached city is taken for true, in milliseconds; another process's write shows no later. Default
+    /// 60000.
+    pub cache_ttl_ms: u64,
+    /// Where the cities are stored.
+    pub database: database::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { cache_entries_max: 10_000, cache_ttl_ms: 60_000, database: database::Config::default() }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), config::Error> {
+        self.database.check("availability")
+    }
+}

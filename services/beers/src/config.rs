@@ -1,0 +1,18 @@
+//! Section `[beers]`.
+
+use malla_runtime::{config, database};
+use serde::{Deserialize, Serialize};
+
+/// Settings of the service; the default is the embedded one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the beers are stored.
+    pub database: database::Config,
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), config::Error> {
+        self.database.check("beers")
+    }
+}

@@ -1,0 +1,43 @@
+//! Section `[comments]`.
+
+use malla_runtime::{config, database};
+use serde::{Deserialize, Serialize};
+
+/// Settings of the service; the default is the embedded one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Watches open at the same time: 1 to 100000; more are refused. Each also counts as a call of
+    /// `server.calls_max`, so stay below that. Default 500.
+    pub watchers_max: usize,
+    /// Comments kept for a watcher that reads slowly, before it is ended: 1 to 10000. Default 256.
+    pub watch_backlog_max: usize,
+    /// How often the store is asked for comments of other processes while somebody watches: 10 to 60000. Default
+    /// 300.
+    pub poll_ms: u64,
+    /// Where the comments are stored.
+    pub database: database::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { watchers_max: 500, watch_backlog_max: 256, poll_ms: 300, database: database::Config::default() }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), config::Error> {
+        let ranges = [
+            ("watchers_max", self.watchers_max as u64, 1..=100_000),
+            ("watch_backlog_max", self.watch_backlog_max as u64, 1..=10_000),
+            ("poll_ms", self.poll_ms, 10..=60_000),
+        ];
+        for (key, value, range) in ranges {
+            if !range.contains(&value) {
+                let expected = format!("it may be {} to {}", range.start(), range.end());
+                return Err(config::Error::invalid(format!("comments.{key}"), value, expected));
+            }
+        }
+        self.database.check("comments")
+    }
+}

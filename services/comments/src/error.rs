@@ -1,0 +1,38 @@
+//! What can go wrong, and what the caller is told of it.
+
+use std::time::Duration;
+
+use malla_runtime::{database, status};
+use sea_orm::DbErr;
+use tonic::Status;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{0}")]
+    Invalid(#[from] crate::rules::Invalid),
+    #[error("content_id {0} not found")]
+    UnknownContent(String),
+    #[error("the service is at its limit of watchers")]
+    TooManyWatchers,
+    #[error("comments came faster than they were read; list what was missed, then watch again")]
+    TooSlow,
+    #[error("shutting down")]
+    ShuttingDown,
+    #[error("store: {0}")]
+    Store(#[from] DbErr),
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        const RETRY: Duration = Duration::from_secs(1);
+        match error {
+            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::UnknownContent(_) => Self::not_found(error.to_string()),
+            Error::TooManyWatchers => status::exhausted(error.to_string(), RETRY),
+            Error::TooSlow => Self::data_loss(error.to_string()),
+            Error::ShuttingDown => status::unavailable(error.to_string(), RETRY),
+            Error::Store(error) => database::status(&error),
+        }
+    }
+}

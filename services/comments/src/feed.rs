@@ -1,0 +1,132 @@
+//! New comments, handed to those who watch as they come.
+//!
+//! While somebody watches, one task reads what is new from the store: at once when this process stored a comment,
+//! and every `poll_ms` for those of other processes on the same database. The store's order is the only source, so
+//! nobody gets a comment twice.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use malla_runtime::shutdown::Shutdown;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::store::{Comment, Comments};
+
+/// Comments read from the store at a time.
+const BATCH: u32 = 256;
+
+/// All watches of a process.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    comments: Comments,
+    poll: Duration,
+    backlog_max: usize,
+    places: Arc<Semaphore>,
+    stored: Notify,
+    shutdown: Shutdown,
+    watched: Mutex<Watched>,
+}
+
+/// The task that reads what is new runs exactly while `contents` is not empty.
+#[derive(Debug, Default)]
+struct Watched {
+    /// Comments up to here have been handed out.
+    position: i64,
+    contents: HashMap<String, broadcast::Sender<Comment>>,
+}
+
+impl Feed {
+    pub(crate) fn new(comments: Comments, config: &Config, shutdown: Shutdown) -> Arc<Self> {
+        Arc::new(Self {
+            comments,
+            poll: Duration::from_millis(config.poll_ms),
+            backlog_max: config.watch_backlog_max,
+            places: Arc::new(Semaphore::new(config.watchers_max)),
+            stored: Notify::new(),
+            shutdown,
+            watched: Mutex::default(),
+        })
+    }
+
+    /// Tells that this process has stored a comment.
+    pub(crate) fn wake(&self) {
+        self.stored.notify_one();
+    }
+
+    /// Begins a watch: it gets every comment stored after this returns, and none that was stored before the call.
+    pub(crate) async fn watch(self: &Arc<Self>, content_id: &str) -> Result<Watch, Error> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::TooManyWatchers)?;
+        let mut watched = self.watched.lock().await;
+        // Bring `position` to now; what is handed out from then on is what this watch has to get.
+        if watched.contents.is_empty() {
+            watched.position = self.comments.last_position().await?;
+            tokio::spawn(self.clone().run());
+        } else {
+            self.hand_out(&mut watched).await?;
+        }
+        let sender = watched.contents.entry(content_id.to_owned());
+        let comments = sender.or_insert_with(|| broadcast::Sender::new(self.backlog_max)).subscribe();
+        Ok(Watch { comments, shutdown: self.shutdown.clone(), _place: place })
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            let _ = tokio::time::timeout(self.poll, self.stored.notified()).await;
+            let mut watched = self.watched.lock().await;
+            watched.contents.retain(|_, sender| sender.receiver_count() > 0);
+            if watched.contents.is_empty() {
+                return;
+            }
+            if let Err(error) = self.hand_out(&mut watched).await {
+                tracing::warn!(%error, "new comments could not be read; trying again");
+            }
+        }
+    }
+
+    /// Cancel safe: a batch is handed out and counted without a pause.
+    async fn hand_out(&self, watched: &mut Watched) -> Result<(), Error> {
+        loop {
+            let batch = self.comments.after(watched.position, BATCH).await?;
+            let full = batch.len() == BATCH as usize;
+            for comment in batch {
+                watched.position = comment.position;
+                if let Some(sender) = watched.contents.get(&comment.content_id) {
+                    // Fails when the last watcher has just left, which is all right.
+                    let _ = sender.send(comment);
+                }
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// One watch; it ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    comments: broadcast::Receiver<Comment>,
+    shutdown: Shutdown,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watch {
+    /// The next comment. An error is the last thing a watch has to say.
+    pub(crate) async fn next(&mut self) -> Result<Comment, Error> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.draining() => Err(Error::ShuttingDown),
+            comment = self.comments.recv() => comment.map_err(|error| match error {
+                RecvError::Lagged(_) => Error::TooSlow,
+                RecvError::Closed => Error::ShuttingDown,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

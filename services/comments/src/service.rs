@@ -1,0 +1,108 @@
+//! `malla.comments.v1` in terms of the domain.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use malla_contracts::malla::comments::v1 as proto;
+use malla_contracts::malla::comments::v1::comments_service_server::CommentsService;
+use malla_runtime::database::timestamp;
+use malla_runtime::shutdown::Shutdown;
+use malla_runtime::{page, status};
+use tonic::{Request, Response, Status};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::feed::Feed;
+use crate::rules::{self, Draft};
+use crate::store::{Comment, Comments};
+
+const PAGE_SIZE_MAX: u32 = 1_000;
+
+/// The gRPC service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    comments: Comments,
+    feed: Arc<Feed>,
+}
+
+impl Service {
+    pub(crate) fn new(comments: Comments, config: &Config, shutdown: Shutdown) -> Self {
+        let feed = Feed::new(comments.clone(), config, shutdown);
+        Self { comments, feed }
+    }
+}
+
+#[tonic::async_trait]
+impl CommentsService for Service {
+    async fn create_comment(
+        &self,
+        request: Request<proto::CreateCommentRequest>,
+    ) -> Result<Response<proto::CreateCommentResponse>, Status> {
+        let request = request.into_inner();
+        let draft = Draft::new(request.email, request.comment, request.content_id).map_err(Error::from)?;
+        let stored = self.comments.create(draft).await?;
+        self.feed.wake();
+        Ok(Response::new(proto::CreateCommentResponse {
+            status: "SUCCESS".to_owned(),
+            message: format!("comment created and associated with content_id {}", stored.content_id),
+            comment: Some(comment(stored)),
+        }))
+    }
+
+    async fn list_comments(
+        &self,
+        request: Request<proto::ListCommentsRequest>,
+    ) -> Result<Response<proto::ListCommentsResponse>, Status> {
+        let request = request.into_inner();
+        rules::content_id(&request.content_id).map_err(Error::from)?;
+        let size = page::size(request.page_size, PAGE_SIZE_MAX, PAGE_SIZE_MAX)?;
+        let after = position(&request.page_token)?;
+        let mut comments = self.comments.list(&request.content_id, after, size + 1).await?;
+        if comments.is_empty() {
+            return Err(Error::UnknownContent(request.content_id).into());
+        }
+        let next_page_token = page::cut(&mut comments, size, |comment| comment.position.to_string());
+        let comments = comments.into_iter().map(comment).collect();
+        Ok(Response::new(proto::ListCommentsResponse { comments, next_page_token }))
+    }
+
+    type WatchCommentsStream = BoxStream<'static, Result<proto::WatchCommentsResponse, Status>>;
+
+    async fn watch_comments(
+        &self,
+        request: Request<proto::WatchCommentsRequest>,
+    ) -> Result<Response<Self::WatchCommentsStream>, Status> {
+        let content_id = request.into_inner().content_id;
+        rules::content_id(&content_id).map_err(Error::from)?;
+        let watch = self.feed.watch(&content_id).await?;
+        let responses = stream::unfold(Some(watch), |watch| async {
+            let mut watch = watch?;
+            match watch.next().await {
+                Ok(stored) => Some((Ok(proto::WatchCommentsResponse { comment: Some(comment(stored)) }), Some(watch))),
+                Err(last) => Some((Err(last.into()), None)),
+            }
+        });
+        Ok(Response::new(responses.boxed()))
+    }
+}
+
+/// The position a page continues after; 0 for the first page.
+fn position(token: &str) -> Result<i64, Status> {
+    match page::key(token)? {
+        None => Ok(0),
+        Some(key) => key.parse().map_err(|_| status::invalid("page_token", "is not a next_page_token of this list")),
+    }
+}
+
+fn comment(stored: Comment) -> proto::Comment {
+    proto::Comment {
+        id: stored.position.to_string(),
+        email: stored.email,
+        comment: stored.comment,
+        content_id: stored.content_id,
+        create_time: Some(timestamp(stored.create_time_ms)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Section `[files]`.
+
+use std::path::{Path, PathBuf};
+
+use malla_runtime::config;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the service; the default is the embedded one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The folder served. It is made, with a few sample files, if it does not exist. Default: `files` in the data
+    /// dir.
+    pub root: PathBuf,
+    /// Largest file that can be uploaded. Default 67108864 (64 MiB).
+    pub file_bytes_max: u64,
+    /// Uploads stop when the files together have this many bytes. Default 1073741824 (1 GiB).
+    pub folder_bytes_max: u64,
+    /// Uploads stop when there are this many files and folders. Default 10000.
+    pub files_max: u64,
+    /// Uploads going on at the same time: 1 to 1000; more are refused. Default 8.
+    pub uploads_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::new(),
+            file_bytes_max: 64 << 20,
+            folder_bytes_max: 1 << 30,
+            files_max: 10_000,
+            uploads_max: 8,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), config::Error> {
+        if !(1..=1_000).contains(&self.uploads_max) {
+            return Err(config::Error::invalid("files.uploads_max", self.uploads_max, "it may be 1 to 1000"));
+        }
+        Ok(())
+    }
+
+    /// The folder served.
+    pub(crate) fn root(&self, data_dir: &Path) -> PathBuf {
+        if self.root.as_os_str().is_empty() { data_dir.join("files") } else { self.root.clone() }
+    }
+}

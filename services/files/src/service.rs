@@ -1,0 +1,168 @@
+//! `malla.files.v1` in terms of the domain.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+use malla_contracts::google::api::HttpBody;
+use malla_contracts::malla::files::v1 as proto;
+use malla_contracts::malla::files::v1::files_service_server::FilesService;
+use malla_runtime::{page, status};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::rules::{FilePath, media_type};
+use crate::store::{Entry, Folder, blocking};
+use crate::upload::Upload;
+
+const PAGE_SIZE_MAX: u32 = 1_000;
+const NAMES_MAX: usize = 10_000;
+/// Bytes of a file sent at a time.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The gRPC service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    folder: Arc<Folder>,
+    file_bytes_max: u64,
+    uploads: Arc<Semaphore>,
+}
+
+impl Service {
+    pub(crate) fn new(folder: Arc<Folder>, config: &Config) -> Self {
+        let uploads = Arc::new(Semaphore::new(config.uploads_max));
+        Self { folder, file_bytes_max: config.file_bytes_max, uploads }
+    }
+
+    /// Runs work on the folder.
+    async fn on_folder<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Folder) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let folder = self.folder.clone();
+        blocking(move || work(&folder)).await
+    }
+
+    /// Stores the file that comes in pieces.
+    async fn receive(
+        &self,
+        mut pieces: impl Stream<Item = Result<proto::UploadFileRequest, Status>> + Send + Unpin,
+    ) -> Result<Entry, Status> {
+        let first = pieces.next().await.transpose()?;
+        let first = first.ok_or_else(|| status::invalid("path", "must be in the first message, but none came"))?;
+        let path = FilePath::entry(&first.path).map_err(Error::from)?;
+        let place = self.uploads.clone().try_acquire_owned().map_err(|_| Error::TooManyUploads)?;
+        let mut upload = Upload::begin(self.folder.clone(), self.file_bytes_max, place).await?;
+        let mut next = Some(first);
+        while let Some(piece) = next {
+            if !piece.path.is_empty() && piece.path != path.as_str() {
+                return Err(status::invalid("path", "must be empty or the same as in the first message"));
+            }
+            upload.write(&piece.content.unwrap_or_default().data).await?;
+            next = pieces.next().await.transpose()?;
+        }
+        Ok(upload.finish(path).await?)
+    }
+}
+
+#[tonic::async_trait]
+impl FilesService for Service {
+    async fn list_files(
+        &self,
+        request: Request<proto::ListFilesRequest>,
+    ) -> Result<Response<proto::ListFilesResponse>, Status> {
+        let request = request.into_inner();
+        let size = page::size(request.page_size, PAGE_SIZE_MAX, PAGE_SIZE_MAX)?;
+        let after = page::key(&request.page_token)?;
+        let folder = FilePath::folder(&request.folder).map_err(Error::from)?;
+        let list = move |top: &Folder| top.list(&folder, after.as_deref(), size as usize + 1);
+        let mut entries = self.on_folder(list).await?;
+        let next_page_token = page::cut(&mut entries, size, |entry| name(&entry.path).to_owned());
+        let files = entries.into_iter().map(file).collect();
+        Ok(Response::new(proto::ListFilesResponse { files, next_page_token }))
+    }
+
+    async fn list_file_names(
+        &self,
+        _: Request<proto::ListFileNamesRequest>,
+    ) -> Result<Response<proto::ListFileNamesResponse>, Status> {
+        let top = FilePath::folder("").map_err(Error::from)?;
+        let names = self.on_folder(move |folder| folder.names(&top, None, NAMES_MAX)).await?;
+        Ok(Response::new(proto::ListFileNamesResponse { names }))
+    }
+
+    async fn get_file(
+        &self,
+        request: Request<proto::GetFileRequest>,
+    ) -> Result<Response<proto::GetFileResponse>, Status> {
+        let path = FilePath::entry(&request.into_inner().path).map_err(Error::from)?;
+        let entry = self.on_folder(move |folder| folder.stat(&path)).await?;
+        Ok(Response::new(proto::GetFileResponse { file: Some(file(entry)) }))
+    }
+
+    type DownloadFileStream = BoxStream<'static, Result<HttpBody, Status>>;
+
+    async fn download_file(
+        &self,
+        request: Request<proto::DownloadFileRequest>,
+    ) -> Result<Response<Self::DownloadFileStream>, Status> {
+        let path = FilePath::entry(&request.into_inner().path).map_err(Error::from)?;
+        let media_type = media_type(path.as_str());
+        let file = self.on_folder(move |folder| folder.read(&path)).await?;
+        Ok(Response::new(chunks(File::from_std(file), media_type).boxed()))
+    }
+
+    async fn upload_file(
+        &self,
+        request: Request<Streaming<proto::UploadFileRequest>>,
+    ) -> Result<Response<proto::UploadFileResponse>, Status> {
+        let entry = self.receive(request.into_inner()).await?;
+        Ok(Response::new(proto::UploadFileResponse { file: Some(file(entry)) }))
+    }
+
+    async fn delete_file(
+        &self,
+        request: Request<proto::DeleteFileRequest>,
+    ) -> Result<Response<proto::DeleteFileResponse>, Status> {
+        let path = FilePath::entry(&request.into_inner().path).map_err(Error::from)?;
+        self.on_folder(move |folder| folder.delete(&path)).await?;
+        Ok(Response::new(proto::DeleteFileResponse {}))
+    }
+}
+
+/// Sends a file piece by piece, each read when the one before has been taken. An empty file is one empty piece, so
+/// that its media type arrives.
+fn chunks(file: File, media_type: &'static str) -> impl Stream<Item = Result<HttpBody, Status>> + Send {
+    stream::try_unfold((file, 0_usize), move |(mut file, sent)| async move {
+        let mut data = Vec::with_capacity(CHUNK_BYTES);
+        let read = file.read_buf(&mut data).await.map_err(Error::from)?;
+        if read == 0 && sent > 0 {
+            return Ok(None);
+        }
+        let body = HttpBody { content_type: media_type.to_owned(), data: Bytes::from(data), extensions: Vec::new() };
+        Ok(Some((body, (file, sent + 1))))
+    })
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn file(entry: Entry) -> proto::File {
+    let name = name(&entry.path).to_owned();
+    proto::File {
+        media_type: if entry.folder { String::new() } else { media_type(&name).to_owned() },
+        name,
+        path: entry.path,
+        folder: entry.folder,
+        size_bytes: i64::try_from(entry.size_bytes).unwrap_or(i64::MAX),
+        modify_time: Some(entry.modify_time.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

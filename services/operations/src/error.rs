@@ -1,0 +1,35 @@
+//! What can go wrong, and what the caller is told of it.
+
+use malla_runtime::{database, status};
+use sea_orm::DbErr;
+use tonic::Status;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{field}: {description}")]
+    Invalid { field: &'static str, description: &'static str },
+    #[error("return_partial_success is not supported: all operations are in one collection")]
+    PartialSuccess,
+    #[error("no operation operations/{0} of yours is known; results are kept for a limited time only")]
+    Unknown(String),
+    #[error("operations/{0} is not done yet; cancel it, or wait for it, before you delete it")]
+    NotDone(String),
+    #[error("a stored result cannot be read")]
+    Unreadable(#[from] prost::DecodeError),
+    #[error("store: {0}")]
+    Store(#[from] DbErr),
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid { field, description } => status::invalid(field, description),
+            Error::PartialSuccess => Self::unimplemented(error.to_string()),
+            Error::Unknown(_) => Self::not_found(error.to_string()),
+            Error::NotDone(_) => Self::failed_precondition(error.to_string()),
+            Error::Unreadable(_) => status::internal(&error),
+            Error::Store(error) => database::status(&error),
+        }
+    }
+}

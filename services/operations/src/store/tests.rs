@@ -1,0 +1,145 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use malla_runtime::module::Context;
+use malla_runtime::shutdown::Shutdown;
+use sea_orm::ActiveModelTrait as _;
+use sea_orm::IntoActiveModel as _;
+use tempfile::TempDir;
+use tonic::Status;
+
+use super::*;
+use crate::migrations::Migrator;
+
+const RETENTION_MS: i64 = 60_000;
+
+/// Calls in a folder of their own, and the hands of their clock.
+pub(crate) struct Bench {
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) now: Arc<AtomicI64>,
+    _dir: TempDir,
+}
+
+pub(crate) async fn bench() -> Bench {
+    let (dir, now) = (tempfile::tempdir().expect("a folder"), Arc::new(AtomicI64::new(1_000_000_000)));
+    let context = Context::alone(dir.path().to_owned());
+    let config = malla_runtime::database::Config::default();
+    let store = Store::open::<Migrator>("operations", &config, &context).await.expect("a store");
+    let hands = now.clone();
+    let clock: Clock = Arc::new(move || hands.load(Ordering::SeqCst));
+    Bench { calls: Arc::new(Calls::new(store, RETENTION_MS, clock)), now, _dir: dir }
+}
+
+impl Bench {
+    /// Puts a call into the store as accepting and carrying out will.
+    pub(crate) async fn add(&self, id: &str, owner: &str, state: State, result: Result<Vec<u8>, Vec<u8>>) {
+        let now = self.now.load(Ordering::SeqCst);
+        let done = DONE.contains(&state);
+        let (response, error) = result.map_or_else(|error| (None, Some(error)), |response| (Some(response), None));
+        let call = Call {
+            id: id.into(),
+            owner: owner.into(),
+            method: "malla.comments.v1.CommentsService/CreateComment".into(),
+            request: vec![1, 2, 3],
+            state,
+            response: response.filter(|_| done),
+            error: error.filter(|_| done),
+            attempts: i32::from(state != State::Queued),
+            created_at: now,
+            updated_at: now,
+            expires_at: done.then_some(now + RETENTION_MS),
+        };
+        call.into_active_model().insert(&self.calls.store.connection).await.expect("a new id");
+    }
+
+    pub(crate) async fn add_all(&self, owner: &str) {
+        for (id, state) in ALL {
+            self.add(id, owner, state, Ok(Vec::new())).await;
+        }
+    }
+}
+
+const ALL: [(&str, State); 4] =
+    [("1", State::Queued), ("2", State::Running), ("3", State::Done), ("4", State::Cancelled)];
+
+fn code<T>(result: Result<T, Error>) -> Result<T, Code> {
+    result.map_err(|error| Status::from(error).code())
+}
+
+#[tokio::test]
+async fn only_a_queued_call_is_cancelled_and_the_others_are_left_alone() {
+    let bench = bench().await;
+    bench.add_all("ana").await;
+    for (id, state) in ALL {
+        let before = bench.calls.get("ana", id).await.expect("known");
+        bench.calls.cancel("ana", id).await.expect("best effort");
+        let after = bench.calls.get("ana", id).await.expect("known");
+        if state == State::Queued {
+            let error = rpc::Status::decode(after.error.expect("an error").as_slice()).expect("a status");
+            assert_eq!((after.state, error.code), (State::Cancelled, Code::Cancelled.into()));
+        } else {
+            assert_eq!(after, before);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_done_call_is_deleted() {
+    let bench = bench().await;
+    bench.add_all("ana").await;
+    for (id, state) in ALL {
+        let deleted = code(bench.calls.delete("ana", id).await);
+        assert_eq!(deleted, if DONE.contains(&state) { Ok(()) } else { Err(Code::FailedPrecondition) }, "{id}");
+    }
+    let left = bench.calls.list("ana", None, 10).await.expect("a list");
+    assert_eq!(left.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["2", "1"]);
+}
+
+#[tokio::test]
+async fn anothers_call_does_not_exist() {
+    let bench = bench().await;
+    bench.add_all("ana").await;
+    for (id, _) in ALL {
+        assert_eq!(code(bench.calls.get("bob", id).await), Err(Code::NotFound));
+        assert_eq!(code(bench.calls.cancel("bob", id).await), Err(Code::NotFound));
+        assert_eq!(code(bench.calls.delete("bob", id).await), Err(Code::NotFound));
+        assert!(bench.calls.get("ana", id).await.is_ok());
+    }
+    assert_eq!(bench.calls.list("bob", None, 10).await.expect("a list"), []);
+    assert_eq!(bench.calls.get("ana", "1").await.expect("known").state, State::Queued);
+}
+
+#[tokio::test]
+async fn a_result_is_kept_for_its_retention_and_work_for_as_long_as_it_takes() {
+    let bench = bench().await;
+    bench.add_all("ana").await;
+    bench.now.fetch_add(RETENTION_MS - 1, Ordering::SeqCst);
+    assert_eq!(bench.calls.sweep().await.expect("a sweep"), 0);
+    bench.now.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(code(bench.calls.get("ana", "3").await), Err(Code::NotFound), "before the sweep too");
+    assert_eq!(bench.calls.list("ana", None, 10).await.expect("a list").len(), 2);
+    assert_eq!(bench.calls.sweep().await.expect("a sweep"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn cancelled_and_deleted_at_once_a_call_is_cancelled_before_it_is_gone() {
+    let bench = bench().await;
+    for id in 0..20 {
+        let id = id.to_string();
+        bench.add(&id, "ana", State::Queued, Ok(Vec::new())).await;
+        let (calls, same) = (bench.calls.clone(), id.clone());
+        let deletion = tokio::spawn(async move { code(calls.delete("ana", &same).await) });
+        let cancelled = code(bench.calls.cancel("ana", &id).await);
+        let deleted = deletion.await.expect("no panic");
+        assert_eq!(cancelled, Ok(()), "a queued call cannot vanish");
+        assert!(matches!(deleted, Ok(()) | Err(Code::FailedPrecondition)), "{deleted:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_sweeper_ends_with_the_process() {
+    let bench = bench().await;
+    let shutdown = Shutdown::default();
+    let sweeper = tokio::spawn(crate::sweeper::run(bench.calls.clone(), shutdown.clone()));
+    shutdown.begin(std::time::Duration::ZERO).await;
+    sweeper.await.expect("the end");
+}

@@ -1,0 +1,38 @@
+//! Section `[pricing]`.
+
+use malla_runtime::{config, database};
+use serde::{Deserialize, Serialize};
+
+use crate::weather;
+
+/// Settings of the service; the default is the embedded one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Quotes kept in the cache. Default 10000.
+    pub cache_entries_max: u64,
+    /// How long a quote follows the weather it was first made with, in milliseconds. Default 300000.
+    pub cache_ttl_ms: u64,
+    /// Who tells the weather.
+    pub weather: weather::Config,
+    /// Where products and rules are stored.
+    pub database: database::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cache_entries_max: 10_000,
+            cache_ttl_ms: 300_000,
+            weather: weather::Config::default(),
+            database: database::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), config::Error> {
+        self.weather.check()?;
+        self.database.check("pricing")
+    }
+}

@@ -1,0 +1,105 @@
+//! Messages, the queues' sizes, idempotency keys and tombstones.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+#[derive(DeriveIden)]
+enum Messages {
+    Table,
+    Seq,
+    Id,
+    Queue,
+    EnqueuedAt,
+    VisibleAt,
+    Receipt,
+    Attempts,
+    IsFinal,
+    Body,
+}
+
+#[derive(DeriveIden)]
+enum Queues {
+    Table,
+    Name,
+    Stored,
+}
+
+#[derive(DeriveIden)]
+enum Keys {
+    Table,
+    Queue,
+    Key,
+    Fingerprint,
+    Id,
+    PushedAt,
+}
+
+#[derive(DeriveIden)]
+enum Acks {
+    Table,
+    Id,
+    Receipt,
+    AckedAt,
+}
+
+fn text(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).text().not_null().to_owned()
+}
+
+fn number(column: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(column).big_integer().not_null().to_owned()
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let messages = Table::create()
+            .table(Messages::Table)
+            .col(number(Messages::Seq).auto_increment().primary_key())
+            .col(text(Messages::Id).unique_key())
+            .col(text(Messages::Queue))
+            .col(number(Messages::EnqueuedAt))
+            .col(number(Messages::VisibleAt))
+            .col(ColumnDef::new(Messages::Receipt).text())
+            .col(ColumnDef::new(Messages::Attempts).integer().not_null())
+            .col(ColumnDef::new(Messages::IsFinal).boolean().not_null())
+            // Last, so that reading the others does not read through it.
+            .col(ColumnDef::new(Messages::Body).blob().not_null())
+            .to_owned();
+        let queues = Table::create()
+            .table(Queues::Table)
+            .col(text(Queues::Name).primary_key())
+            .col(number(Queues::Stored))
+            .to_owned();
+        let keys = Table::create()
+            .table(Keys::Table)
+            .col(text(Keys::Queue))
+            .col(text(Keys::Key))
+            .col(ColumnDef::new(Keys::Fingerprint).blob().not_null())
+            .col(text(Keys::Id))
+            .col(number(Keys::PushedAt))
+            .primary_key(Index::create().col(Keys::Queue).col(Keys::Key))
+            .to_owned();
+        let acks = Table::create()
+            .table(Acks::Table)
+            .col(text(Acks::Id).primary_key())
+            .col(text(Acks::Receipt))
+            .col(number(Acks::AckedAt))
+            .to_owned();
+        for table in [messages, queues, keys, acks] {
+            manager.create_table(table).await?;
+        }
+        // Finds the oldest ready message, and counts them, without touching a row.
+        let in_order = Index::create()
+            .name("messages_in_order")
+            .table(Messages::Table)
+            .col(Messages::Queue)
+            .col(Messages::IsFinal)
+            .col(Messages::Seq)
+            .col(Messages::VisibleAt)
+            .to_owned();
+        manager.create_index(in_order).await
+    }
+}

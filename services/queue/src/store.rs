@@ -1,0 +1,273 @@
+//! Messages in the database. Knows the laws of delivery, not the protocol, and does not wait.
+//!
+//! Every method is atomic: one transaction, or one statement. Where two could choose the same rows, they are chosen
+//! under a lock, skipping what others hold: PostgreSQL needs that, SQLite has one writer at a time.
+
+use std::sync::Arc;
+
+use malla_runtime::database::Store;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    Condition, DatabaseBackend, DatabaseTransaction, ExprTrait as _, FromQueryResult, IntoActiveModel as _, NotSet,
+    QueryOrder as _, QuerySelect as _, Set,
+};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::rules::Body;
+use crate::tables::messages::Column::{Attempts, EnqueuedAt, IsFinal, Queue, Receipt, Seq, VisibleAt};
+use crate::tables::{acks, keys, messages, queues};
+
+mod room;
+mod select;
+
+use select::{dead, leased, oldest, ready};
+
+pub(crate) use crate::tables::messages::Model as Message;
+
+/// How long a pushed message's idempotency key is known: 24 hours.
+const KEY_MS: i64 = 86_400_000;
+/// How long an acknowledged message's receipt is known: 10 minutes.
+const TOMBSTONE_MS: i64 = 600_000;
+/// Messages removed in one transaction of a sweep, so that others get their turn.
+const SWEEP_MAX: usize = 100;
+
+/// Tells the time in milliseconds since 1970.
+pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// A delivery, by what its consumer knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) queue: String,
+    pub(crate) id: String,
+    pub(crate) receipt: String,
+}
+
+/// A queue's messages by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub(crate) struct Stats {
+    pub(crate) ready: i64,
+    pub(crate) delayed: i64,
+    pub(crate) leased: i64,
+    pub(crate) dead: i64,
+    /// Since the oldest ready message was pushed, in milliseconds.
+    pub(crate) oldest_ready_age_ms: Option<i64>,
+}
+
+/// All queues.
+pub(crate) struct Messages {
+    store: Store,
+    config: Config,
+    clock: Clock,
+}
+
+impl Messages {
+    pub(crate) fn new(store: Store, config: Config, clock: Clock) -> Self {
+        Self { store, config, clock }
+    }
+
+    /// Appends a message and returns its id; the first one's id when the key tells that it was pushed before.
+    pub(crate) async fn push(
+        &self,
+        queue: &str,
+        body: Body,
+        key: Option<&str>,
+        delay_ms: i64,
+    ) -> Result<String, Error> {
+        if body.json_bytes > self.config.message_bytes_max {
+            return Err(Error::MessageTooLong { bytes: body.json_bytes, max: self.config.message_bytes_max });
+        }
+        let id = Uuid::now_v7().to_string();
+        let transaction = self.store.begin().await?;
+        let now = (self.clock)();
+        if let Some(key) = key {
+            let (queue, key, fingerprint) = (queue.to_owned(), key.to_owned(), body.fingerprint());
+            let claim = keys::Model { queue, key, fingerprint, id: id.clone(), pushed_at: now };
+            if let Some(first) = claim_key(&transaction, claim).await? {
+                return Ok(first);
+            }
+        }
+        room::take(&transaction, &self.config, queue).await?;
+        let row = messages::ActiveModel {
+            seq: NotSet,
+            id: Set(id.clone()),
+            queue: Set(queue.to_owned()),
+            enqueued_at: Set(now),
+            visible_at: Set(now + delay_ms),
+            receipt: Set(None),
+            attempts: Set(0),
+            is_final: Set(false),
+            body: Set(body.encoded),
+        };
+        messages::Entity::insert(row).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Removes and returns the oldest ready message.
+    pub(crate) async fn pop(&self, queue: &str) -> Result<Option<Message>, Error> {
+        let transaction = self.store.begin().await?;
+        let popped = room::remove(&transaction, ready(queue, (self.clock)()), 1).await?;
+        transaction.commit().await?;
+        Ok(popped.into_iter().next())
+    }
+
+    /// Leases up to `limit` ready messages, oldest first, under one new receipt.
+    pub(crate) async fn receive(&self, queue: &str, limit: u64, visibility_ms: i64) -> Result<Vec<Message>, Error> {
+        let now = (self.clock)();
+        let mut received = messages::Entity::update_many()
+            .col_expr(Receipt, Expr::value(Uuid::new_v4().to_string()))
+            .col_expr(VisibleAt, Expr::value(now + visibility_ms))
+            .col_expr(Attempts, Expr::col(Attempts).add(1))
+            .col_expr(IsFinal, Expr::col(Attempts).add(1).gte(self.config.receives_max))
+            .filter(Seq.in_subquery(oldest(ready(queue, now), limit)))
+            .exec_with_returning(&self.store.connection)
+            .await?;
+        received.sort_by_key(|message| message.seq);
+        Ok(received)
+    }
+
+    /// Removes a leased message and leaves a tombstone, by which the same receipt is known when it comes again.
+    pub(crate) async fn ack(&self, delivery: &Delivery) -> Result<(), Error> {
+        let transaction = self.store.begin().await?;
+        let now = (self.clock)();
+        if room::remove(&transaction, leased(delivery, now), 1).await?.is_empty() {
+            let known = acks::Entity::find_by_id(&delivery.id)
+                .filter(acks::Column::Receipt.eq(&delivery.receipt))
+                .filter(acks::Column::AckedAt.gt(now - TOMBSTONE_MS))
+                .one(&transaction)
+                .await?;
+            return known.map(|_| ()).ok_or_else(|| stale(delivery));
+        }
+        let (id, receipt) = (Set(delivery.id.clone()), Set(delivery.receipt.clone()));
+        let row = acks::ActiveModel { id, receipt, acked_at: Set(now) };
+        acks::Entity::insert(row).exec_without_returning(&transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Ends a lease; the message is ready, or dead, after the delay.
+    pub(crate) async fn nack(&self, delivery: &Delivery, delay_ms: i64) -> Result<(), Error> {
+        let now = (self.clock)();
+        let given_back = messages::Entity::update_many()
+            .col_expr(Receipt, Expr::value(None::<String>))
+            .col_expr(VisibleAt, Expr::value(now + delay_ms))
+            .filter(leased(delivery, now))
+            .exec(&self.store.connection)
+            .await?;
+        if given_back.rows_affected == 0 { Err(stale(delivery)) } else { Ok(()) }
+    }
+
+    /// Gives a lease a new end, and returns it.
+    pub(crate) async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error> {
+        let now = (self.clock)();
+        let extended = messages::Entity::update_many()
+            .col_expr(VisibleAt, Expr::value(now + visibility_ms))
+            .filter(leased(delivery, now))
+            .exec(&self.store.connection)
+            .await?;
+        if extended.rows_affected == 0 { Err(stale(delivery)) } else { Ok(now + visibility_ms) }
+    }
+
+    /// Counts the ready messages.
+    pub(crate) async fn count(&self, queue: &str) -> Result<u64, Error> {
+        let ready = messages::Entity::find().filter(ready(queue, (self.clock)()));
+        Ok(ready.count(&self.store.connection).await?)
+    }
+
+    /// Counts the messages of each state, all at the same moment.
+    pub(crate) async fn stats(&self, queue: &str) -> Result<Stats, Error> {
+        let now = (self.clock)();
+        let later = || Condition::all().add(VisibleAt.gt(now));
+        let among = |state: Condition, value: Expr| -> Expr { Expr::case(state, value).into() };
+        let count = |state: Condition| among(state, Expr::value(1)).count();
+        let age = Expr::value(now).sub(Expr::col(EnqueuedAt));
+        let counted = messages::Entity::find()
+            .select_only()
+            .expr_as(count(ready(queue, now)), "ready")
+            .expr_as(count(later().add(Receipt.is_null())), "delayed")
+            .expr_as(count(later().add(Receipt.is_not_null())), "leased")
+            .expr_as(count(dead(queue, now)), "dead")
+            .expr_as(among(ready(queue, now), age).max(), "oldest_ready_age_ms")
+            .filter(Queue.eq(queue))
+            .into_model()
+            .one(&self.store.connection)
+            .await?;
+        Ok(counted.unwrap_or_default())
+    }
+
+    /// Up to `limit` dead letters pushed after the one with this `seq`, oldest first.
+    pub(crate) async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error> {
+        let dead = messages::Entity::find().filter(dead(queue, (self.clock)())).filter(Seq.gt(after));
+        Ok(dead.order_by_asc(Seq).limit(u64::from(limit)).all(&self.store.connection).await?)
+    }
+
+    /// Makes all dead letters ready, as if never received, and returns how many.
+    pub(crate) async fn redrive(&self, queue: &str) -> Result<u64, Error> {
+        let now = (self.clock)();
+        let redriven = messages::Entity::update_many()
+            .col_expr(VisibleAt, Expr::value(now))
+            .col_expr(Receipt, Expr::value(None::<String>))
+            .col_expr(Attempts, Expr::value(0))
+            .col_expr(IsFinal, Expr::value(false))
+            .filter(dead(queue, now))
+            .exec(&self.store.connection)
+            .await?;
+        Ok(redriven.rows_affected)
+    }
+
+    /// Asks the store for a sign of life, and tells its kind.
+    pub(crate) async fn check(&self) -> Result<&'static str, Error> {
+        self.store.connection.ping().await.map_err(Error::Unreachable)?;
+        Ok(match self.store.connection.get_database_backend() {
+            DatabaseBackend::Sqlite => "sqlite",
+            DatabaseBackend::Postgres => "postgres",
+            _ => "other",
+        })
+    }
+
+    /// Removes what has outlived its time: messages (and returns how many), keys, tombstones, empty queues.
+    pub(crate) async fn sweep(&self) -> Result<usize, Error> {
+        let now = (self.clock)();
+        let mut expired = 0;
+        loop {
+            let transaction = self.store.begin().await?;
+            // A lease or a delay ends in the future: what either holds is out of reach.
+            let unwanted = Condition::all().add(VisibleAt.lte(now - self.config.retention_ms));
+            let removed = room::remove(&transaction, unwanted, SWEEP_MAX as u64).await?.len();
+            transaction.commit().await?;
+            expired += removed;
+            if removed < SWEEP_MAX {
+                break;
+            }
+        }
+        let connection = &self.store.connection;
+        keys::Entity::delete_many().filter(keys::Column::PushedAt.lte(now - KEY_MS)).exec(connection).await?;
+        acks::Entity::delete_many().filter(acks::Column::AckedAt.lte(now - TOMBSTONE_MS)).exec(connection).await?;
+        queues::Entity::delete_many().filter(queues::Column::Stored.eq(0)).exec(connection).await?;
+        Ok(expired)
+    }
+}
+
+/// Keeps a key, unless it is known: then the id of the message pushed with it.
+async fn claim_key(transaction: &DatabaseTransaction, claim: keys::Model) -> Result<Option<String>, Error> {
+    use keys::Column::{Fingerprint, Id, Key, PushedAt, Queue};
+    let known = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone())).one(transaction).await?;
+    match known.filter(|known| known.pushed_at > claim.pushed_at - KEY_MS) {
+        Some(known) if known.fingerprint == claim.fingerprint => return Ok(Some(known.id)),
+        Some(_) => return Err(Error::KeyReused { key: claim.key }),
+        None => {}
+    }
+    let outdated = OnConflict::columns([Queue, Key]).update_columns([Fingerprint, Id, PushedAt]).to_owned();
+    let insert = keys::Entity::insert(claim.into_active_model()).on_conflict(outdated);
+    insert.exec_without_returning(transaction).await?;
+    Ok(None)
+}
+
+fn stale(delivery: &Delivery) -> Error {
+    Error::Stale { id: delivery.id.clone() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,59 @@
+//! How many messages the queues hold: every message comes in and goes out here, and is counted with it.
+
+use std::collections::BTreeMap;
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, DatabaseTransaction, ExprTrait as _, Set};
+
+use super::select::oldest;
+use crate::config::Config;
+use crate::error::Error;
+use crate::tables::messages::{self, Column::Seq, Model as Message};
+use crate::tables::queues::{self, Column::Name, Column::Stored};
+
+/// Takes room for one message in a queue, and opens the queue if it is new.
+pub(super) async fn take(transaction: &DatabaseTransaction, config: &Config, queue: &str) -> Result<(), Error> {
+    let max = config.messages_max;
+    let taken = queues::Entity::update_many()
+        .col_expr(Stored, Expr::col(Stored).add(1))
+        .filter(Name.eq(queue))
+        .filter(Stored.lt(max))
+        .exec(transaction)
+        .await?;
+    if taken.rows_affected > 0 {
+        return Ok(());
+    }
+    let queue = queue.to_owned();
+    if queues::Entity::find_by_id(&queue).one(transaction).await?.is_some() {
+        return Err(Error::QueueFull { queue, max });
+    }
+    let max = config.queues_max;
+    if queues::Entity::find().count(transaction).await? >= max.unsigned_abs() {
+        return Err(Error::TooManyQueues { queue, max });
+    }
+    let row = queues::ActiveModel { name: Set(queue), stored: Set(1) };
+    queues::Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// Removes the `limit` oldest messages among `which`.
+pub(super) async fn remove(
+    transaction: &DatabaseTransaction,
+    which: Condition,
+    limit: u64,
+) -> Result<Vec<Message>, DbErr> {
+    let chosen = Seq.in_subquery(oldest(which, limit));
+    let removed = messages::Entity::delete_many().filter(chosen).exec_with_returning(transaction).await?;
+    let mut counts = BTreeMap::<&str, i64>::new();
+    for message in &removed {
+        *counts.entry(&message.queue).or_default() += 1;
+    }
+    for (queue, count) in counts {
+        queues::Entity::update_many()
+            .col_expr(Stored, Expr::col(Stored).sub(count))
+            .filter(Name.eq(queue))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(removed)
+}

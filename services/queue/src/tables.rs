@@ -1,0 +1,99 @@
+//! The rows of the store.
+
+/// A message and where it is in its life, which no column says: `receipt`, `visible_at` and `is_final` do, together
+/// with the time. So nothing has to be moved when a delay, a lease or a last lease ends.
+///
+/// | | `visible_at` to come | `visible_at` past |
+/// | --- | --- | --- |
+/// | without receipt | delayed | ready, or dead if final |
+/// | with receipt | leased | ready, or dead if final |
+pub(crate) mod messages {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "messages")]
+    pub(crate) struct Model {
+        /// Place in the order of pushing.
+        #[sea_orm(primary_key)]
+        pub seq: i64,
+        pub id: String,
+        pub queue: String,
+        pub enqueued_at: i64,
+        /// Delivered only from then on. Ends a delay or a lease, begins readiness or death.
+        pub visible_at: i64,
+        /// Names the latest delivery, unless it was given back.
+        pub receipt: Option<String>,
+        /// Deliveries since it was pushed or redriven.
+        pub attempts: i32,
+        /// The latest delivery was the last one allowed.
+        pub is_final: bool,
+        /// A `google.protobuf.Value`.
+        pub body: Vec<u8>,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// How many messages a queue holds, whatever their state.
+pub(crate) mod queues {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "queues")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub name: String,
+        pub stored: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Idempotency keys and what was pushed with them.
+pub(crate) mod keys {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "keys")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub queue: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        pub fingerprint: Vec<u8>,
+        /// The message's id.
+        pub id: String,
+        pub pushed_at: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Tombstones of acknowledged messages.
+pub(crate) mod acks {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "acks")]
+    pub(crate) struct Model {
+        /// The message's id.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub receipt: String,
+        pub acked_at: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

@@ -1,0 +1,166 @@
+//! Settings of a process: defaults, then `malla.toml`, then `MALLA_<SECTION>__<KEY>`, then the command line.
+//!
+//! Every crate owns a `Config` for its section; this module only finds and merges the values. Unknown keys fail.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ::config::{Environment, File, FileFormat};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The file read when none is named; it need not exist.
+pub const DEFAULT_FILE: &str = "malla.toml";
+
+/// A setting that cannot be used: which key, what it was, what it may be.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A value of the wrong type, an unknown key, or a file that cannot be read.
+    #[error("{key}: {source}")]
+    Read {
+        /// The full key, or the file's path.
+        key: String,
+        /// What it was and what it may be.
+        source: Box<::config::ConfigError>,
+    },
+    /// A section nobody knows.
+    #[error("unknown section or key {name:?}; known are: {known}")]
+    Unknown {
+        /// The name found.
+        name: String,
+        /// What it may be.
+        known: String,
+    },
+    /// A value that is needed and not there.
+    #[error("{key} is not set; {expected}")]
+    Missing {
+        /// The full key.
+        key: String,
+        /// Why it is needed and what it may be.
+        expected: String,
+    },
+    /// A value of the right type that cannot be used.
+    #[error("{key}: {value:?} cannot be used; {expected}")]
+    Invalid {
+        /// The full key: `edge.listen`.
+        key: String,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        expected: String,
+    },
+}
+
+impl Error {
+    /// A value that is needed and not there.
+    pub fn missing(key: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Missing { key: key.into(), expected: expected.into() }
+    }
+
+    /// A value that cannot be used.
+    pub fn invalid(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Invalid { key: key.into(), value: value.to_string(), expected: expected.into() }
+    }
+}
+
+/// The merged settings of a process.
+#[derive(Clone, Debug)]
+pub struct Settings(::config::Config);
+
+impl Settings {
+    /// Merges the sources. `defaults` is the program's own TOML, below all others. `file` must exist; without one,
+    /// `malla.toml` in the working directory is read if it is there. `overrides` are dotted keys from the command
+    /// line.
+    ///
+    /// # Errors
+    /// [`Error::Read`] when the file cannot be read or is no TOML.
+    pub fn load(defaults: &str, file: Option<&Path>, overrides: &[(String, String)]) -> Result<Self, Error> {
+        let path = file.map_or_else(|| PathBuf::from(DEFAULT_FILE), Path::to_path_buf);
+        let read = |source| Error::Read { key: path.display().to_string(), source: Box::new(source) };
+        let mut builder = ::config::Config::builder()
+            .add_source(File::from_str(defaults, FileFormat::Toml))
+            .add_source(File::from(path.as_path()).format(FileFormat::Toml).required(file.is_some()))
+            .add_source(Environment::with_prefix("MALLA").prefix_separator("_").separator("__").try_parsing(true));
+        for (key, value) in overrides {
+            builder = builder.set_override(key, value.as_str()).map_err(read)?;
+        }
+        builder.build().map(Self).map_err(read)
+    }
+
+    /// Reads one section; what is not set has the section's default.
+    ///
+    /// # Errors
+    /// [`Error::Read`] naming key and origin of the first value that does not fit.
+    pub fn section<T: Default + DeserializeOwned>(&self, section: &str) -> Result<T, Error> {
+        let value = match self.0.get::<::config::Value>(section) {
+            Ok(value) => value,
+            Err(::config::ConfigError::NotFound(_)) => return Ok(T::default()),
+            Err(source) => return Err(Error::Read { key: section.to_owned(), source: Box::new(source) }),
+        };
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let key = match error.path().to_string() {
+                path if path == "." => section.to_owned(),
+                path => format!("{section}.{path}"),
+            };
+            Error::Read { key, source: Box::new(error.into_inner()) }
+        })
+    }
+
+    /// Refuses sections and top-level keys that are not in `known`.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for the first one.
+    pub fn refuse_unknown(&self, known: &[&str]) -> Result<(), Error> {
+        let found = self.0.cache.clone().into_table().unwrap_or_default();
+        let mut names: Vec<String> = found.into_keys().filter(|name| !known.contains(&name.as_str())).collect();
+        names.sort();
+        match names.into_iter().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::Unknown { name, known: known.join(", ") }),
+        }
+    }
+}
+
+/// A value that is never printed: not by `Debug`, not by `malla config`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself, for the one place that uses it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.is_empty() { "" } else { "***" })
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.is_empty() { "" } else { "***" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

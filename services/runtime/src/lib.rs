@@ -1,0 +1,22 @@
+//! The chassis of every Malla process. It knows gRPC, but none of Malla's messages; it stores nothing.
+//!
+//! A module comes in when two crates need it. What a service does with its own data stays in the service.
+
+pub mod admin;
+pub mod auth;
+pub mod call;
+pub mod config;
+#[cfg(feature = "database")]
+pub mod database;
+pub mod decimal;
+pub mod guard;
+pub mod health;
+pub mod link;
+pub mod module;
+pub mod page;
+pub mod policy;
+pub mod server;
+pub mod shutdown;
+pub mod status;
+pub mod telemetry;
+pub mod wait;

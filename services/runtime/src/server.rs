@@ -1,0 +1,86 @@
+//! The gRPC server of a service that has a port of its own: HTTP/2 without TLS, with limits, drained on shutdown.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tower::ServiceExt as _;
+
+use crate::guard::{Config, Guard};
+use crate::link::CONNECTION_WINDOW_BYTES;
+use crate::shutdown::Shutdown;
+
+const STREAMS_MAX: u32 = 256;
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+const PENDING_RESETS_MAX: usize = 20;
+const LOCAL_RESETS_MAX: usize = 1_024;
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Without a pause, an accept that fails for want of file descriptors spins.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves guarded routes until shutdown, then lets calls in flight end under the drain deadline.
+///
+/// # Errors
+/// None after the listener is bound; the result is there for the caller's `?`.
+pub async fn serve(listener: TcpListener, guard: Guard, config: &Config, shutdown: Shutdown) -> io::Result<()> {
+    let connections = Arc::new(Semaphore::new(config.connections_max));
+    let graceful = GracefulShutdown::new();
+    let mut draining = pin!(shutdown.draining());
+    loop {
+        let permit = tokio::select! {
+            permit = connections.clone().acquire_owned() => permit,
+            () = &mut draining => break,
+        };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut draining => break,
+        };
+        let connection = graceful.watch(connection(stream, guard.clone()));
+        tokio::spawn(async move {
+            let _permit = permit;
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended with an error");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(shutdown.drain_timeout(), graceful.shutdown()).await.is_err() {
+        tracing::warn!("calls were still running at the drain deadline and have been cut");
+    }
+    Ok(())
+}
+
+fn connection(
+    stream: TcpStream,
+    guard: Guard,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    let _ = stream.set_nodelay(true);
+    let service = guard.map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new));
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE);
+    builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+}

@@ -1,0 +1,17 @@
+//! The service's tables, forward only.
+
+mod m001_users;
+mod m002_tokens;
+
+use sea_orm_migration::prelude::*;
+
+/// All migrations, in order.
+#[derive(Debug)]
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m001_users::Migration), Box::new(m002_tokens::Migration)]
+    }
+}

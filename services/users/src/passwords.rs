@@ -1,0 +1,109 @@
+//! Hashes and verifies passwords with argon2id, on as many cores as there are and no more.
+//!
+//! Knows nothing of accounts, but takes as long for one that does not exist.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{self, PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Config;
+use crate::error::Error;
+
+/// The floor of the OWASP Password Storage Cheat Sheet for argon2id: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// How hashes made with these begin; others are made anew at the next login.
+const CURRENT: &str = "$argon2id$v=19$m=19456,t=2,p=1$";
+
+/// What a password is to a stored hash.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is another one, or there is no hash.
+    Wrong,
+    /// It fits.
+    Right,
+    /// It fits, and this is its hash by today's parameters, to be stored instead.
+    Outdated(String),
+}
+
+/// The pool of workers.
+#[derive(Debug)]
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    cores: Arc<Semaphore>,
+    queue: Semaphore,
+    wait: Duration,
+    /// Verified in place of the hash of an unknown user.
+    decoy: String,
+}
+
+impl Passwords {
+    /// A pool of one worker per core.
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(password_hash::Error::from)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            decoy: argon2.hash_password(uuid::Uuid::new_v4().as_bytes())?.to_string(),
+            argon2,
+            cores: Arc::new(Semaphore::new(cores)),
+            queue: Semaphore::new(config.hashes_waiting_max as usize),
+            wait: Duration::from_millis(config.hash_wait_ms.into()),
+        })
+    }
+
+    /// The hash of a new password, as a PHC string.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, Error> {
+        self.run(move |argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string())).await
+    }
+
+    /// Compares a password with a stored hash; without one it takes as long and is wrong.
+    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict, Error> {
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.decoy.clone());
+        let verdict = self.run(move |argon2| verify(argon2, &password, &stored)).await?;
+        Ok(if known { verdict } else { Verdict::Wrong })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Argon2<'static>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (core, argon2) = (self.core().await?, self.argon2.clone());
+        let work = move || {
+            // Held by the work, not by the call: a caller that leaves does not free the core.
+            let _core = core;
+            job(&argon2)
+        };
+        tokio::task::spawn_blocking(work).await?
+    }
+
+    async fn core(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(core) = self.cores.clone().try_acquire_owned() {
+            return Ok(core);
+        }
+        let _place = self.queue.try_acquire().map_err(|_| Error::Busy)?;
+        match tokio::time::timeout(self.wait, self.cores.clone().acquire_owned()).await {
+            Ok(Ok(core)) => Ok(core),
+            _ => Err(Error::Busy),
+        }
+    }
+}
+
+fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> Result<Verdict, Error> {
+    let hash = PasswordHash::new(stored).map_err(password_hash::Error::from)?;
+    match argon2.verify_password(password.as_bytes(), &hash) {
+        Ok(()) if stored.starts_with(CURRENT) => Ok(Verdict::Right),
+        Ok(()) => Ok(Verdict::Outdated(argon2.hash_password(password.as_bytes())?.to_string())),
+        Err(password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

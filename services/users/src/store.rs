@@ -1,0 +1,126 @@
+//! Accounts, keys and revocations in the database. Nothing is cached: processes that share it see the same.
+
+use malla_runtime::database::{Store, now_ms};
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, IntoActiveModel as _, NotSet, QueryOrder as _, Set, SqlErr};
+use uuid::Uuid;
+
+use crate::entities::{RevokedToken, SigningKey, User, revoked_token, signing_key, user};
+use crate::error::Error;
+use crate::rules::{Profile, folded};
+
+/// The service's database; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Database(Store);
+
+impl Database {
+    pub(crate) fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// Stores a new account, unless its username or its address is taken.
+    pub(crate) async fn add_user(&self, profile: Profile, password_hash: String) -> Result<User, Error> {
+        let now = now_ms();
+        let user = User {
+            id: Uuid::now_v7().to_string(),
+            username_key: folded(&profile.username),
+            username: profile.username,
+            email_key: folded(&profile.email),
+            email: profile.email,
+            first_name: profile.first_name,
+            last_name: profile.last_name,
+            password_hash,
+            time_registered: now,
+            time_modified: now,
+        };
+        let inserted = user::Entity::insert(user.clone().into_active_model()).exec(&self.0.connection).await;
+        match inserted {
+            Ok(_) => Ok(user),
+            // The database decides who was first; which of the two was taken it says in its own words only.
+            Err(error) if is_duplicate(&error) => match self.user_by_name(&user.username).await? {
+                Some(_) => Err(Error::UsernameTaken(user.username)),
+                None => Err(Error::EmailTaken(user.email)),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn user(&self, id: &str) -> Result<Option<User>, Error> {
+        Ok(user::Entity::find_by_id(id).one(&self.0.connection).await?)
+    }
+
+    pub(crate) async fn user_by_name(&self, username: &str) -> Result<Option<User>, Error> {
+        let query = user::Entity::find().filter(user::Column::UsernameKey.eq(folded(username)));
+        Ok(query.one(&self.0.connection).await?)
+    }
+
+    /// Stores another hash of the same password; does nothing if the password has changed since `user` was read.
+    pub(crate) async fn replace_hash(&self, user: &User, password_hash: String) -> Result<(), Error> {
+        user::Entity::update_many()
+            .col_expr(user::Column::PasswordHash, Expr::value(password_hash))
+            .filter(user::Column::Id.eq(&user.id))
+            .filter(user::Column::PasswordHash.eq(&user.password_hash))
+            .exec(&self.0.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// All keys that have not expired, the one that signs first.
+    pub(crate) async fn keys(&self) -> Result<Vec<SigningKey>, Error> {
+        Ok(unexpired_keys().all(&self.0.connection).await?)
+    }
+
+    /// Stores a key if there is none yet.
+    pub(crate) async fn add_first_key(&self, key: SigningKey) -> Result<(), Error> {
+        let transaction = self.0.begin().await?;
+        if unexpired_keys().one(&transaction).await?.is_none() {
+            signing_key::Entity::insert(key.into_active_model()).exec(&transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Revokes a token, and forgets those that expired before `forget_before`. False if it was revoked before.
+    pub(crate) async fn revoke(&self, jti: &str, time_expires: i64, forget_before: i64) -> Result<bool, Error> {
+        let row = revoked_token::ActiveModel { seq: NotSet, jti: Set(jti.to_owned()), time_expires: Set(time_expires) };
+        let transaction = self.0.begin().await?;
+        revoked_token::Entity::delete_many()
+            .filter(revoked_token::Column::TimeExpires.lt(forget_before))
+            .exec(&transaction)
+            .await?;
+        match revoked_token::Entity::insert(row).exec(&transaction).await {
+            Ok(_) => transaction.commit().await?,
+            Err(error) if is_duplicate(&error) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn is_revoked(&self, jti: &str) -> Result<bool, Error> {
+        let query = revoked_token::Entity::find().filter(revoked_token::Column::Jti.eq(jti));
+        Ok(query.one(&self.0.connection).await?.is_some())
+    }
+
+    /// Revocations made after the one with number `seq`, in order, of tokens that expire after `expiring_after`.
+    /// Writers take turns (see [`Store::begin`]), so a lower number never appears after a higher one. Where they do
+    /// not, as in PostgreSQL, a look has to reach back past `seq`.
+    pub(crate) async fn revoked_since(&self, seq: i64, expiring_after: i64) -> Result<Vec<RevokedToken>, Error> {
+        let query = revoked_token::Entity::find()
+            .filter(revoked_token::Column::Seq.gt(seq))
+            .filter(revoked_token::Column::TimeExpires.gt(expiring_after))
+            .order_by_asc(revoked_token::Column::Seq);
+        Ok(query.all(&self.0.connection).await?)
+    }
+}
+
+fn unexpired_keys() -> Select<signing_key::Entity> {
+    use signing_key::Column::{Kid, TimeCreated, TimeExpires};
+    let unexpired = Condition::any().add(TimeExpires.is_null()).add(TimeExpires.gt(now_ms()));
+    signing_key::Entity::find().filter(unexpired).order_by_desc(TimeCreated).order_by_asc(Kid)
+}
+
+fn is_duplicate(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,113 @@
+//! What every contract owes: a comment, a policy and a binding for each RPC, and old paths below the canonical one.
+
+use std::collections::BTreeSet;
+
+use malla_runtime::policy::{Access, Policies};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
+
+use crate::support::pool;
+
+fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
+    let ours = |name: &str| name.starts_with("malla.") || name == "google.longrunning.Operations";
+    pool.services()
+        .filter(|service| ours(service.full_name()))
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+        .collect()
+}
+
+fn path(method: &MethodDescriptor) -> String {
+    format!("/{}/{}", method.parent_service().full_name(), method.name())
+}
+
+/// The method's bindings in order: HTTP method and template.
+fn bindings(method: &MethodDescriptor, policies: &Policies) -> Vec<(String, String)> {
+    let extension = pool().get_extension_by_name("google.api.http").unwrap();
+    let own =
+        method.options().has_extension(&extension).then(|| method.options().get_extension(&extension).into_owned());
+    let foreign = policies.get(&path(method)).and_then(|policy| policy.http.clone()).map(Value::Message);
+    let Some(Value::Message(rule)) = foreign.or(own) else { return Vec::new() };
+    let additional = rule.get_field_by_name("additional_bindings").unwrap().into_owned();
+    let additional = additional.as_list().unwrap().iter().map(|rule| rule.as_message().unwrap().clone());
+    std::iter::once(rule.clone()).chain(additional).filter_map(|rule| pattern(&rule)).collect()
+}
+
+fn pattern(rule: &DynamicMessage) -> Option<(String, String)> {
+    let verb = ["get", "put", "post", "delete", "patch"].into_iter().find(|verb| rule.has_field_by_name(verb))?;
+    Some((verb.to_uppercase(), rule.get_field_by_name(verb)?.as_str()?.to_owned()))
+}
+
+#[test]
+fn every_rpc_has_a_policy_and_all_but_the_services_own_a_binding() {
+    let policies = Policies::from_pool(pool());
+    for method in methods(pool()) {
+        let policy = policies.get(&path(&method)).unwrap_or_else(|| panic!("{} has no policy", method.full_name()));
+        let bound = !bindings(&method, &policies).is_empty();
+        assert_eq!(
+            bound,
+            policy.access != Access::Service,
+            "{}: bound for clients, or for services only",
+            method.full_name()
+        );
+    }
+}
+
+#[test]
+fn the_canonical_path_comes_first() {
+    let policies = Policies::from_pool(pool());
+    for method in methods(pool()) {
+        for (at, (_, template)) in bindings(&method, &policies).iter().enumerate() {
+            assert_eq!(template.starts_with("/v1/"), at == 0, "{}: {template} is binding {at}", method.full_name());
+        }
+    }
+}
+
+#[test]
+fn options_of_a_binding_name_a_binding_of_the_method() {
+    let policies = Policies::from_pool(pool());
+    for method in methods(pool()) {
+        let bound: Vec<String> =
+            bindings(&method, &policies).iter().map(|(verb, path)| format!("{verb} {path}")).collect();
+        for binding in &policies.get(&path(&method)).unwrap().bindings {
+            assert!(
+                bound.contains(&binding.pattern),
+                "{}: no binding {:?} in {bound:?}",
+                method.full_name(),
+                binding.pattern
+            );
+        }
+    }
+}
+
+#[test]
+fn everything_in_our_files_has_a_comment() {
+    let mut bare = BTreeSet::new();
+    for file in pool().files().filter(|file| file.package_name().starts_with("malla.")) {
+        let proto = file.file_descriptor_proto();
+        let commented: BTreeSet<Vec<i32>> = proto
+            .source_code_info
+            .iter()
+            .flat_map(|info| &info.location)
+            .filter(|location| location.leading_comments.as_deref().is_some_and(|comment| !comment.trim().is_empty()))
+            .map(|location| location.path.clone())
+            .collect();
+        let mut need = |path: Vec<i32>, name: String| {
+            if !commented.contains(&path) {
+                bare.insert(format!("{}: {name}", file.name()));
+            }
+        };
+        // Field numbers of descriptor.proto: message_type 4, enum_type 5, service 6; field 2, method 2, value 2.
+        for (at, message) in (0..).zip(&proto.message_type) {
+            need(vec![4, at], message.name().to_owned());
+            for (of, field) in (0..).zip(&message.field) {
+                need(vec![4, at, 2, of], format!("{}.{}", message.name(), field.name()));
+            }
+        }
+        for (at, service) in (0..).zip(&proto.service) {
+            need(vec![6, at], service.name().to_owned());
+            for (of, method) in (0..).zip(&service.method) {
+                need(vec![6, at, 2, of], format!("{}.{}", service.name(), method.name()));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "without a comment: {bare:#?}");
+}

@@ -1,0 +1,110 @@
+//! The rules of the repository that a reader relies on: sizes, arrows between crates, config samples that parse.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const FILE_LINES_MAX: usize = 500;
+const RUNTIME_LINES_MAX: usize = 2_500;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The Rust files git tracks or would track, relative to the root.
+fn sources() -> Vec<(String, String)> {
+    let listed =
+        Command::new("git").args(["ls-files", "-co", "--exclude-standard", "*.rs"]).current_dir(root()).output();
+    let listed = String::from_utf8(listed.expect("git lists the files").stdout).unwrap();
+    let read = |name: &str| fs::read_to_string(root().join(name)).ok().map(|text| (name.to_owned(), text));
+    listed.lines().filter_map(read).collect()
+}
+
+fn is_test(name: &str) -> bool {
+    name.starts_with("tests/") || name.ends_with("/tests.rs") || name.contains("/tests/")
+}
+
+#[test]
+fn no_file_outgrows_its_role() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .filter(|(name, text)| !is_test(name) && text.lines().count() > FILE_LINES_MAX)
+        .map(|(name, _)| name)
+        .collect();
+    assert!(long.is_empty(), "over {FILE_LINES_MAX} lines, to be split by role: {long:?}");
+}
+
+#[test]
+fn the_runtime_stays_small() {
+    let runtime = |(name, _): &(String, String)| name.starts_with("services/runtime/src") && !is_test(name);
+    let lines: usize = sources().iter().filter(|file| runtime(file)).map(|(_, text)| text.lines().count()).sum();
+    assert!(lines <= RUNTIME_LINES_MAX, "the runtime has {lines} lines; what only one crate needs moves there");
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let bare: Vec<_> = sources()
+        .into_iter()
+        .filter(|(name, text)| !is_test(name) && !text.starts_with("//!"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(bare.is_empty(), "no //! at the top: {bare:?}");
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let marks = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+    ];
+    let found: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, text)| marks.iter().any(|mark| text.contains(mark)))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(found.is_empty(), "unfinished: {found:?}");
+}
+
+/// ARCHITECTURE.md, "Arrows".
+#[test]
+fn crates_depend_along_the_arrows_only() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let own = |name: &str| name.strip_prefix("malla-").map(str::to_owned);
+        let normal =
+            package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
+        let to = normal.filter_map(|dependency| own(dependency["name"].as_str().unwrap())).collect();
+        arrows.insert(own(package["name"].as_str().unwrap()).unwrap(), to);
+    }
+    for (from, to) in arrows {
+        let allowed: &[&str] = match from.as_str() {
+            "contracts" | "runtime" => &[],
+            "edge" => &["runtime"],
+            "launcher" => continue,
+            _ => &["contracts", "runtime"],
+        };
+        for to in to {
+            assert!(allowed.contains(&to.as_str()), "{from} -> {to} is no arrow of the architecture");
+        }
+    }
+}
+
+#[test]
+fn config_samples_parse() {
+    for sample in fs::read_dir(root().join("deploy/config")).unwrap() {
+        let sample = sample.unwrap().path();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_malla")).arg("config").arg("--config").arg(&sample).output().unwrap();
+        assert!(output.status.success(), "{}: {}", sample.display(), String::from_utf8_lossy(&output.stderr));
+    }
+}
