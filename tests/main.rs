@@ -8,14 +8,21 @@
 mod support;
 
 mod availability;
+mod beers;
+mod comments;
 mod contracts;
 mod files;
 mod grpc;
 mod legacy;
+mod operations;
 mod orders;
+mod pages;
+mod pricing;
 mod process;
 mod queue;
+mod search;
 mod streams;
+mod telemetry;
 mod tidy;
 mod users;
 mod weather;

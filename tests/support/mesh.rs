@@ -200,7 +200,8 @@ impl Process {
     ) -> Result<Self, String> {
         let mut command = malla();
         command.args(arguments).arg("--data-dir").arg(data);
-        command.envs(settings.iter().map(|(key, value)| (format!("MALLA_{key}"), OsString::from(value))));
+        let variable = |key: &str| if key.starts_with("OTEL_") { key.to_owned() } else { format!("MALLA_{key}") };
+        command.envs(settings.iter().map(|(key, value)| (variable(key), OsString::from(value))));
         let log = log_file(data);
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();

@@ -3,13 +3,13 @@
 //! Exits with 0 after a drained shutdown, 1 when it could not start, 64 for a setting or argument that cannot be
 //! used, 130 on a second signal.
 
-mod banner;
 mod cli;
 mod commands;
+mod data_dir;
 mod modules;
+mod output;
 mod process;
 mod run;
-mod secrets;
 
 use std::process::ExitCode;
 

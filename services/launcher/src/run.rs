@@ -19,11 +19,10 @@ use malla_runtime::{guard, server};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::banner::{self, Row};
-use crate::commands::{prepare, print};
+use crate::data_dir;
 use crate::modules::{AUTHORITY, MODULES};
+use crate::output::{self, Row, print};
 use crate::process::{Process, missing_links};
-use crate::secrets;
 
 /// How long a start waits to hear of keys and revocations; without them it serves, but refuses tokens.
 const AUTHORITY_WAIT: Duration = Duration::from_secs(5);
@@ -34,8 +33,8 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
     let links = Links::new(&local, &process.discovery)?;
     refuse_missing(&process)?;
     let telemetry = Arc::new(Telemetry::start(&process.telemetry)?);
-    prepare(&process.data_dir)?;
-    secrets::complete(&mut process.auth, &process.data_dir)?;
+    data_dir::prepare(&process.data_dir)?;
+    data_dir::complete_auth(&mut process.auth, &process.data_dir)?;
     let listeners = Listeners::bind(&process).await?;
 
     let shutdown = Shutdown::new(Duration::from_millis(process.shutdown.drain_ms));
@@ -145,7 +144,7 @@ fn describe(listeners: &Listeners, started: &[(Entry, Started)]) -> anyhow::Resu
     if let Some(listener) = &listeners.admin {
         rows.push(Row { name: "admin", listens: format!("http://{}", listener.local_addr()?), store: "-".to_owned() });
     }
-    Ok(banner::table(&rows, &examples(listeners, started)?))
+    Ok(output::table(&rows, &examples(listeners, started)?))
 }
 
 /// Three calls to try: over HTTP where there is an edge, else with a gRPC client against the first service.

@@ -1,8 +1,17 @@
-//! Tables for people: what a start prints, and the routes.
+//! What people read on standard output: the table a start prints, and the routes.
 
 use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use malla_edge::RouteRow;
+
+/// Writes to standard output; a reader that has left is no fault of ours.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
 
 /// One line of the table.
 pub(crate) struct Row {

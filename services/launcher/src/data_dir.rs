@@ -1,8 +1,9 @@
-//! The mesh's token: given by the config, or made once and kept in the data dir for all processes that share it.
+//! The data dir, and the one file in it that belongs to no service: the mesh's token, for all processes that share
+//! the dir.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -11,8 +12,16 @@ use malla_runtime::config::Secret;
 
 const FILE: &str = "mesh.token";
 
+/// Makes the data dir, for its owner alone: it will hold keys. Tells early when nothing can be written there.
+pub(crate) fn prepare(data_dir: &Path) -> anyhow::Result<()> {
+    let hint = || format!("the data dir {} is not writable; choose another with --data-dir", data_dir.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).with_context(hint)?;
+    let probe = data_dir.join(format!(".writable.{}", std::process::id()));
+    fs::write(&probe, []).and_then(|()| fs::remove_file(&probe)).with_context(hint)
+}
+
 /// Fills in the mesh's token where the config has none.
-pub(crate) fn complete(auth: &mut auth::Config, data_dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn complete_auth(auth: &mut auth::Config, data_dir: &Path) -> anyhow::Result<()> {
     if !auth.mesh_token.is_empty() {
         return Ok(());
     }
