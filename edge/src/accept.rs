@@ -1,7 +1,9 @@
 //! Sockets to requests: HTTP/1.1 and HTTP/2 without TLS on one port, every step of it under a limit.
 
+mod clients;
 mod first_bytes;
 mod rules;
+mod whole;
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,18 +11,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Version;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use malla_runtime::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tonic::body::Body;
 use tower::ServiceExt as _;
 
 use crate::config::Config;
 use crate::edge::Edge;
+use clients::Clients;
+use whole::Whole;
 
 pub(crate) use rules::check;
 
@@ -54,7 +59,7 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
     let config = edge.config();
     let builder = builder(config);
     let places = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-    let graceful = GracefulShutdown::new();
+    let clients = Clients::default();
     let mut connections = JoinSet::new();
     let mut draining = pin!(shutdown.draining());
     loop {
@@ -74,15 +79,20 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
             () = &mut draining => break,
         };
         while connections.try_join_next().is_some() {}
-        let connection = connection(builder.clone(), edge.clone(), stream, Peer(peer), graceful.watcher());
+        let Some(connected) = clients.enter(peer.ip(), config.connections_per_ip_max) else {
+            tracing::debug!(%peer, "a connection was refused: its client has too many open");
+            continue;
+        };
+        let connection = connection(builder.clone(), edge.clone(), stream, Peer(peer), shutdown.clone());
         connections.spawn(async move {
-            let _place = place;
+            let _counted = (place, connected);
             connection.await;
         });
     }
     drop(listener);
     edge.close_streams();
-    if tokio::time::timeout(shutdown.drain_timeout(), graceful.shutdown()).await.is_err() {
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(shutdown.drain_timeout(), ended).await.is_err() {
         tracing::warn!("requests were still running at the drain deadline and have been cut");
     }
     connections.shutdown().await;
@@ -94,22 +104,50 @@ async fn connection(
     edge: Edge,
     stream: TcpStream,
     peer: Peer,
-    watcher: Watcher,
+    shutdown: Shutdown,
 ) {
     let _ = stream.set_nodelay(true);
+    let (first_byte, age) = (Duration::from_millis(edge.config().first_byte_timeout_ms), age(edge.config(), peer));
     // hyper's own timeouts begin with the first byte.
-    if let Err(error) = first_bytes::wait(&stream, Duration::from_millis(edge.config().first_byte_timeout_ms)).await {
+    let begun = tokio::select! {
+        begun = first_bytes::wait(&stream, first_byte) => begun,
+        // Nothing was asked yet, so nothing is lost.
+        () = shutdown.draining() => return,
+    };
+    if let Err(error) = begun {
         tracing::debug!(%error, peer = %peer.0, "a connection was closed before its first request");
         return;
     }
     let service = edge.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
-        request
+        let version = request.version();
+        request.map(|body| if version == Version::HTTP_2 { Body::new(Whole(body)) } else { Body::new(body) })
     });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        // First, so that a request that is there already is taken.
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = shutdown.draining() => None,
+        () = tokio::time::sleep(age) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, peer = %peer.0, "a connection ended with an error");
     }
+}
+
+/// When a connection has to end: 90 to 110 % of the configured age, by the client's port, so that connections made
+/// together do not end together.
+fn age(config: &Config, peer: Peer) -> Duration {
+    Duration::from_millis(config.connection_age_ms).saturating_mul(90 + u32::from(peer.0.port() % 21)) / 100
 }
 
 fn builder(config: &Config) -> auto::Builder<TokioExecutor> {

@@ -4,14 +4,22 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use malla_runtime::auth::Authenticator;
 
 use crate::load::Method;
+use crate::protocol::Lane;
 use crate::rejection::Rejection;
 
-/// Drops the headers that only the mesh itself may set, so that nobody passes for it.
-pub(crate) fn strip(headers: &mut HeaderMap) {
+#[cfg(test)]
+mod tests;
+
+/// Drops the headers that only the mesh itself may set, so that nobody passes for it. Over HTTP also names with `_`, which
+/// some backends read as `-`; in gRPC's metadata they are common.
+pub(crate) fn strip(headers: &mut HeaderMap, lane: Lane) {
     const PREFIXES: [&str; 4] = ["malla-", "x-forwarded-", "x-user-", "x-envoy-"];
     let forged: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) || name.as_str().contains('_'))
+        .filter(|name| {
+            let name = name.as_str();
+            PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || (lane != Lane::Grpc && name.contains('_'))
+        })
         .cloned()
         .collect();
     for name in forged {

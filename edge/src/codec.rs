@@ -7,6 +7,7 @@
 mod details;
 mod fields;
 mod http_body;
+mod json;
 mod params;
 mod request;
 mod response;

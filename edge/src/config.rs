@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Open connections; more wait in the backlog. Default 10000.
     pub connections_max: usize,
+    /// Open connections of one client: an IPv4 address, or an IPv6 network of 64 bits; more are closed at once. Raise it
+    /// behind a proxy, whose clients all have its address. Default 256.
+    pub connections_per_ip_max: usize,
+    /// Age at which a connection takes no more requests and closes, give or take a tenth, so that clients spread anew
+    /// over several edges. Default 1 hour.
+    pub connection_age_ms: u64,
     /// Requests in flight, streams included; more get 503. Default 1000.
     pub requests_max: usize,
     /// From accepting a connection to its first bytes. Default 5000.
@@ -83,6 +89,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            connections_per_ip_max: 256,
+            connection_age_ms: 3_600_000,
             requests_max: 1_000,
             first_byte_timeout_ms: 5_000,
             header_timeout_ms: 10_000,

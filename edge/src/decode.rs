@@ -8,6 +8,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
@@ -31,8 +32,10 @@ pub(crate) enum Messages {
 /// A raw upload, read as it is sent on.
 pub(crate) struct Pieces {
     pub(crate) stream: BoxStream<'static, Bytes>,
-    /// Says why the upload broke off. The stream then never ends: a clean end would make it look complete.
+    /// Says why the upload broke off. Dropped, it breaks the upload off.
     pub(crate) broken: oneshot::Receiver<Rejection>,
+    /// Cancelled when the upload broke off. The stream then never ends: a clean end would make it look complete.
+    pub(crate) cut: CancellationToken,
 }
 
 /// Reads a request as its binding has it. An upload is read on while the call is made.
@@ -49,16 +52,16 @@ pub(crate) async fn decode(
     let plan = &binding.request;
     let input = Input { variables, query: head.uri.query().unwrap_or_default() };
     refuse_encoding(&head.headers)?;
-    if plan.is_raw() {
-        let reader = BodyReader::new(body, config.upload_bytes_max, config.body_idle_timeout())?;
-        return upload(binding, input, content_type(&head.headers).to_owned(), reader).await;
-    }
-    if binding.method.client_streaming {
+    if binding.method.client_streaming && (!plan.is_raw() || binding.method.server_streaming) {
         let message = format!(
             "{} takes a stream of messages, which JSON over HTTP cannot carry yet; use gRPC",
             binding.method.name()
         );
         return Err(Rejection::new(Status::unimplemented(message)));
+    }
+    if plan.is_raw() {
+        let reader = BodyReader::new(body, config.upload_bytes_max, config.body_idle_timeout())?;
+        return upload(binding, input, content_type(&head.headers).to_owned(), reader).await;
     }
     let mut reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout())?;
     let payload = if plan.has_body() {
@@ -78,8 +81,9 @@ fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Paylo
     }
     let content_type = content_type(headers);
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let charset = content_type.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("charset="));
-    if charset.is_some_and(|charset| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
+    let charset = parameters.find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    if charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
         return Err(unsupported(content_type));
     }
     match essence.as_str() {
@@ -93,8 +97,11 @@ fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Paylo
     }
 }
 
+/// Whether a body was meant as JSON: it begins like it, so that mistakes in it are explained, or is it as a whole
+/// (`true`, `12`), as no form with a field is.
 fn looks_like_json(text: &[u8]) -> bool {
     matches!(text.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'))
+        || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
@@ -133,18 +140,29 @@ async fn upload(
     let data = reader.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default();
     let first = plan.decode(input, Payload::Raw(HttpBody { content_type, data })).map_err(Rejection::violations)?;
     let (report, broken) = oneshot::channel();
-    let rest = rest(plan.clone(), reader, report);
-    Ok(Messages::Pieces(Pieces { stream: stream::iter([first]).chain(rest).boxed(), broken }))
+    let cut = CancellationToken::new();
+    let rest = rest(plan.clone(), reader, report, cut.clone());
+    Ok(Messages::Pieces(Pieces { stream: stream::iter([first]).chain(rest).boxed(), broken, cut }))
 }
 
-fn rest(plan: RequestPlan, reader: BodyReader, report: oneshot::Sender<Rejection>) -> impl Stream<Item = Bytes> {
-    stream::unfold((plan, reader, report), async |(plan, mut reader, report)| {
-        match reader.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await {
-            Ok(piece) => Some((plan.piece(piece?), (plan, reader, report))),
-            Err(rejection) => {
-                let _ = report.send(rejection);
-                std::future::pending().await
-            }
+fn rest(
+    plan: RequestPlan,
+    reader: BodyReader,
+    report: oneshot::Sender<Rejection>,
+    cut: CancellationToken,
+) -> impl Stream<Item = Bytes> {
+    stream::unfold((plan, reader, report, cut), async |(plan, mut reader, mut report, cut)| {
+        let piece = tokio::select! {
+            piece = reader.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX) => Some(piece),
+            // The client has left, or has been answered.
+            () = report.closed() => None,
+        };
+        match piece {
+            Some(Ok(piece)) => return Some((plan.piece(piece?), (plan, reader, report, cut))),
+            Some(Err(rejection)) => drop(report.send(rejection)),
+            None => {}
         }
+        cut.cancel();
+        std::future::pending().await
     })
 }

@@ -4,7 +4,8 @@ mod frame;
 mod stream;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::Full;
 use tonic::Status;
 use tonic::body::Body;
@@ -16,6 +17,9 @@ use crate::rejection::{Rejection, Source};
 use frame::Format;
 
 pub(crate) use stream::Terms;
+
+#[cfg(test)]
+mod tests;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
@@ -49,36 +53,53 @@ impl Answer {
 ///
 /// # Errors
 /// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
-pub(crate) async fn encode(
-    binding: &Binding,
-    accept: &HeaderMap,
-    reply: Reply,
-    terms: Terms,
-) -> Result<Answer, Rejection> {
+pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms: Terms) -> Result<Answer, Rejection> {
     let plan = &binding.response;
     let mut answer = match reply.messages {
-        Replied::One(message) => one(plan, binding.success, message)?,
+        Replied::One(message) => one(plan, binding.success, head, message)?,
         Replied::Stream(messages) if plan.is_raw() => {
             stream::raw(plan.clone(), binding.success, *messages, terms).await?
         }
         Replied::Stream(messages) => {
-            stream::json(plan.clone(), binding.success, Format::of(accept), *messages, terms).await?
+            stream::json(plan.clone(), binding.success, Format::of(&head.headers), *messages, terms).await?
         }
     };
     headers::from_metadata(&reply.headers, &mut answer.headers);
     Ok(answer)
 }
 
-fn one(plan: &ResponsePlan, success: StatusCode, message: Bytes) -> Result<Answer, Rejection> {
+fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: Bytes) -> Result<Answer, Rejection> {
     let output = write(plan, message).map_err(broken)?;
     Ok(match output {
         _ if success == StatusCode::NO_CONTENT => Answer::empty(success),
-        Output::Json(json) => Answer::json(success, json),
+        Output::Json { text, next_page_token } => {
+            let mut answer = Answer::json(success, text);
+            let in_query = matches!(head.method, Method::GET | Method::HEAD) && !next_page_token.is_empty();
+            if let Some(link) = in_query.then(|| next_page(&head.uri, &next_page_token)).flatten() {
+                answer.headers.insert(header::LINK, link);
+            }
+            answer
+        }
         Output::Raw(body) => {
             let content_type = media_type(&body);
             Answer::full(success, content_type, body.data)
         }
     })
+}
+
+/// `Link` to the next page (RFC 8288): the same request with another `page_token`.
+fn next_page(uri: &Uri, token: &str) -> Option<HeaderValue> {
+    let is_token = |pair: &str| {
+        form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| matches!(&*name, "page_token" | "pageToken"))
+    };
+    let mut target = format!("<{}?", uri.path());
+    for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !is_token(pair)) {
+        target.extend([pair, "&"]);
+    }
+    target.push_str("page_token=");
+    target.extend(form_urlencoded::byte_serialize(token.as_bytes()));
+    target.push_str(">; rel=\"next\"");
+    HeaderValue::try_from(target).ok()
 }
 
 fn media_type(body: &HttpBody) -> HeaderValue {

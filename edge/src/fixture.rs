@@ -10,7 +10,10 @@ use malla_runtime::auth::{self, Authenticator};
 use malla_runtime::guard::{self, Guard};
 use malla_runtime::link::Link;
 use malla_runtime::policy::Policies;
+use malla_runtime::shutdown::Shutdown;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tonic::body::Body;
 use tonic::service::Routes;
 
@@ -36,10 +39,19 @@ pub(crate) fn method(name: &str) -> MethodDescriptor {
 }
 
 pub(crate) fn backend(descriptors: Bytes) -> Backend {
+    let (fates, _) = unbounded_channel();
+    Backend {
+        name: "echo".into(),
+        services: vec![SERVICE.into()],
+        descriptors,
+        link: Link::local("echo", guarded(Routes::new(backend::Echo(fates)))),
+    }
+}
+
+/// Routes as a process of the mesh has them.
+pub(crate) fn guarded(routes: Routes) -> Guard {
     let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
-    let routes = Routes::new(backend::Echo);
-    let guard = Guard::new(routes, Policies::default(), authenticator, &guard::Config::default());
-    Backend { name: "echo".into(), services: vec![SERVICE.into()], descriptors, link: Link::local("echo", guard) }
+    Guard::new(routes, Policies::default(), authenticator, &guard::Config::default())
 }
 
 pub(crate) fn config() -> Config {
@@ -53,9 +65,26 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn edge(config: Config) -> Edge {
+    in_front_of(config, backend(descriptors("echo.proto")))
+}
+
+/// An edge in front of an echo backend behind a socket, and what becomes of its calls.
+pub(crate) async fn remote(config: Config) -> (Edge, UnboundedReceiver<&'static str>) {
+    let (fates, told) = unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let guard = guarded(Routes::new(backend::Echo(fates)));
+    tokio::spawn(async move {
+        malla_runtime::server::serve(listener, guard, &guard::Config::default(), Shutdown::default()).await
+    });
+    let link = Link::remote("echo", &address).unwrap();
+    (in_front_of(config, Backend { link, ..backend(descriptors("echo.proto")) }), told)
+}
+
+pub(crate) fn in_front_of(config: Config, backend: Backend) -> Edge {
     let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
     let about = About { name: "test".into(), version: "1".into() };
-    Edge::new(config, &[backend(descriptors("echo.proto"))], authenticator, about).unwrap()
+    Edge::new(config, &[backend], authenticator, about).unwrap()
 }
 
 /// Sends one request through an edge.

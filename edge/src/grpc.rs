@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use crate::call::{expired, headers, of_backend};
 use crate::encode::Answer;
@@ -40,6 +41,14 @@ pub(crate) async fn pass(
     request.headers_mut().remove(deadlines::TIMEOUT);
     let call = Call::new(Some(deadline), request.headers());
     let calling = call.scope(method.link.clone().oneshot(request));
+    let calling = async {
+        if !method.client_streaming {
+            return calling.await;
+        }
+        // As with uploads over REST: dropped, the call would be reset with CANCEL, and look complete to its backend.
+        let answer = tokio::spawn(calling.in_current_span()).await;
+        answer.unwrap_or_else(|_panic| Err(Status::internal("internal error")))
+    };
     let response = tokio::time::timeout_at(deadline, calling).await;
     let (parts, body) = response.map_err(|_| Rejection::backend(expired()))?.map_err(Rejection::backend)?.into_parts();
     let closing = method.server_streaming.then_some(closing);

@@ -1,7 +1,6 @@
 //! The health of every backend, followed by `grpc.health.v1.Health/Watch` over its link, local or remote alike.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use malla_runtime::health::{Registry, State};
@@ -13,17 +12,23 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::load::Backend;
 
+#[cfg(test)]
+mod tests;
+
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-/// How often a backend without a health service is looked at again.
-const RECHECK: Duration = Duration::from_secs(10);
+/// How often a backend is asked for a sign of life: a process that hangs keeps its connections open for long.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long it may take to give one.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the edge knows of its backends' health; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
     pub(crate) registry: Registry,
     backends: Arc<[Backend]>,
-    unready: Arc<AtomicBool>,
+    /// Also held while the states are summed up: else an older sum could overwrite a newer one.
+    unready: Arc<Mutex<bool>>,
 }
 
 impl Health {
@@ -56,7 +61,7 @@ impl Health {
             watches.spawn(self.clone().watch(backend));
         }
         shutdown.unready().await;
-        self.unready.store(true, Ordering::Relaxed);
+        *self.unready.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.sum_up();
         while watches.join_next().await.is_some() {}
     }
@@ -69,28 +74,34 @@ impl Health {
             let answers = status.code() == Code::Unimplemented;
             self.set(&backend, if answers { State::Serving } else { State::NotServing });
             self.sum_up();
-            tokio::time::sleep(if answers { RECHECK } else { retry }).await;
+            tokio::time::sleep(if answers { PROBE_INTERVAL } else { retry }).await;
             retry = (retry * 2).min(RETRY_MAX);
         }
     }
 
-    /// Follows one stream of states to its end.
+    /// Follows one stream of states to its end, or until the backend gives no sign of life.
     async fn watch_once(&self, backend: &Backend, retry: &mut Duration) -> Status {
         let mut client = HealthClient::new(backend.link.clone());
-        let everything = HealthCheckRequest { service: String::new() };
-        let mut states = match client.watch(everything).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return status,
+        let everything = || HealthCheckRequest { service: String::new() };
+        let mut states = match tokio::time::timeout(PROBE_TIMEOUT, client.watch(everything())).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return status,
+            Err(_) => return silent(),
         };
         loop {
-            match states.message().await {
-                Ok(Some(state)) => {
+            match tokio::time::timeout(PROBE_INTERVAL, states.message()).await {
+                Ok(Ok(Some(state))) => {
                     *retry = RETRY_MIN;
                     self.set(backend, state.status());
                     self.sum_up();
                 }
-                Ok(None) => return Status::unavailable("the stream of states ended"),
-                Err(status) => return status,
+                Ok(Ok(None)) => return Status::unavailable("the stream of states ended"),
+                Ok(Err(status)) => return status,
+                // Any answer is a sign of life; the state itself comes on the stream.
+                Err(_) if tokio::time::timeout(PROBE_TIMEOUT, client.check(everything())).await.is_err() => {
+                    return silent();
+                }
+                Err(_) => {}
             }
         }
     }
@@ -106,7 +117,12 @@ impl Health {
     }
 
     fn sum_up(&self) {
-        let serving = self.by_name().all(|(_, state)| state == State::Serving) && !self.unready.load(Ordering::Relaxed);
+        let unready = self.unready.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = self.by_name().all(|(_, state)| state == State::Serving) && !*unready;
         self.registry.set("", if serving { State::Serving } else { State::NotServing });
     }
+}
+
+fn silent() -> Status {
+    Status::deadline_exceeded("the backend gives no sign of life")
 }

@@ -57,7 +57,7 @@ pub(crate) fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
         "/" => Ok(index(edge)),
         SCRIPT_PATH => Ok(asset("text/javascript; charset=utf-8", SCRIPT)),
         STYLE_PATH => Ok(asset("text/css; charset=utf-8", STYLE)),
-        path => match path.trim_start_matches("/health").trim_matches('/') {
+        path => match path.strip_prefix("/health").unwrap_or_default().trim_matches('/') {
             "" => Ok(health(edge)),
             name => service_health(edge, name),
         },

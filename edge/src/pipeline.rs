@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Version};
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
 use tonic::Status;
@@ -56,7 +56,7 @@ async fn answer(
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     accept::check(&edge.config, &head)?;
-    authenticate::strip(&mut head.headers);
+    authenticate::strip(&mut head.headers, lane);
     if edge.config.schemeless_authorization {
         authenticate::add_scheme(&mut head.headers);
     }
@@ -82,7 +82,7 @@ async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> R
     record.hold(edge.limit.enter()?);
     let deadline = call::deadline(record.started, method, headers::preferred_wait(&head.headers));
     let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, &variables)).await;
-    let messages = messages.map_err(|_| Rejection::new(call::expired()))??;
+    let messages = messages.map_err(|_| Rejection::too_slow())??;
     let metadata = headers::to_metadata(&head.headers, peer(head));
     let reply = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages).await?;
     let terms = Terms {
@@ -91,11 +91,15 @@ async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> R
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
         details: edge.details.clone(),
     };
-    encode(binding, &head.headers, reply, terms).await
+    encode(binding, head, reply, terms).await
 }
 
 /// gRPC on both sides.
 async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> Result<Answer, Rejection> {
+    // Over HTTP/1 the trailers would be lost, and with them every error.
+    if head.version < Version::HTTP_2 {
+        return Err(Rejection::new(Status::unimplemented("gRPC needs HTTP/2")));
+    }
     let path = head.uri.path();
     if Own::serves(path) {
         record.matched(path, path.trim_start_matches('/'));

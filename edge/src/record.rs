@@ -66,7 +66,8 @@ impl Record {
             http_method: known_method(head.method.as_str()).to_owned(),
             route: String::new(),
             rpc: String::new(),
-            http_status: StatusCode::OK,
+            // Until there is an answer, the only way for the request to end is that its client leaves.
+            http_status: status::http_of(Code::Cancelled),
             code: Code::Ok,
             refused_by: "",
             bytes: 0,

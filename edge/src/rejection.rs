@@ -90,6 +90,12 @@ impl Rejection {
         rejection
     }
 
+    /// 408 for a body that was not there by the deadline.
+    pub(crate) fn too_slow() -> Self {
+        let message = "the body did not arrive before the deadline";
+        Self::http(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message)
+    }
+
     /// 413.
     pub(crate) fn too_large(limit_bytes: u64) -> Self {
         let message = format!("the body is larger than {limit_bytes} bytes");

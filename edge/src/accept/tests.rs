@@ -1,3 +1,5 @@
+use bytes::Bytes;
+use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
@@ -9,6 +11,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
 
 use super::*;
+use crate::call::BytesCodec;
 use crate::fixture;
 
 struct Running {
@@ -18,10 +21,14 @@ struct Running {
 }
 
 async fn start(config: Config) -> Running {
+    start_edge(fixture::edge(config)).await
+}
+
+async fn start_edge(edge: Edge) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = Shutdown::new(Duration::from_secs(1));
-    let serving = tokio::spawn(serve(fixture::edge(config), listener, shutdown.clone()));
+    let serving = tokio::spawn(serve(edge, listener, shutdown.clone()));
     Running { address, shutdown, serving }
 }
 
@@ -72,6 +79,87 @@ async fn connections_that_do_not_speak_are_closed() {
     for begun in ["", "PRI * HTT", "GET / HTTP/1.1\r\nhost:"] {
         let closed = tokio::time::timeout(Duration::from_secs(5), exchange(running.address, begun)).await;
         assert!(closed.is_ok(), "{begun:?} stays open");
+    }
+}
+
+#[tokio::test]
+async fn old_connections_close_after_their_answer() {
+    let running = start(Config { connection_age_ms: 50, header_timeout_ms: 60_000, ..fixture::config() }).await;
+    let asked = exchange(running.address, "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\n\r\n");
+    let answer = tokio::time::timeout(Duration::from_secs(5), asked).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_has_only_so_many_connections() {
+    let running = start(Config { connections_per_ip_max: 1, ..fixture::config() }).await;
+    let asked = "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let first = TcpStream::connect(running.address).await.unwrap();
+    assert_eq!(exchange(running.address, asked).await, "");
+    drop(first);
+    let again = async { while exchange(running.address, asked).await.is_empty() {} };
+    tokio::time::timeout(Duration::from_secs(5), again).await.unwrap();
+}
+
+#[tokio::test]
+async fn drain_does_not_wait_for_connections_that_asked_nothing() {
+    let running = start(Config { first_byte_timeout_ms: 60_000, ..fixture::config() }).await;
+    let mut silent = TcpStream::connect(running.address).await.unwrap();
+    exchange(running.address, "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    running.shutdown.begin(Duration::ZERO).await;
+    let drained = tokio::time::timeout(Duration::from_millis(800), running.serving).await;
+    assert!(drained.is_ok(), "the drain timeout is 1 s");
+    assert!(silent.read_to_end(&mut Vec::new()).await.is_ok_and(|length| length == 0));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_call_along() {
+    let (edge, mut told) = fixture::remote(fixture::config()).await;
+    let running = start_edge(edge).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(b"GET /v1/echo/hang HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert_eq!(told.recv().await, Some("begun"));
+    drop(stream);
+    let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+    assert_eq!(fate, Ok(Some("left")), "before its deadline");
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_leaves_is_cut() {
+    let (edge, mut told) = fixture::remote(fixture::config()).await;
+    let running = start_edge(edge).await;
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let head = "PUT /v1/files/a HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[7; 200_000]).await.unwrap();
+        assert_eq!(told.recv().await, Some("begun"));
+        drop(stream);
+        let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+        assert_eq!(fate, Ok(Some("cut")), "not complete, and before its deadline");
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_upload_that_is_cancelled_is_cut() {
+    let (edge, mut told) = fixture::remote(fixture::config()).await;
+    let running = start_edge(edge).await;
+    let channel = Endpoint::from_shared(format!("http://{}", running.address)).unwrap().connect().await.unwrap();
+    for _ in 0..20 {
+        let pieces = futures_util::stream::iter([Bytes::from_static(b"\x0a\x01a")]);
+        let mut request = tonic::Request::new(pieces.chain(futures_util::stream::pending()));
+        let cancel = request.cancellation_handle();
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        let uploading = tokio::spawn(async move {
+            client.ready().await.unwrap();
+            let path = http::uri::PathAndQuery::from_static("/test.v1.EchoService/Upload");
+            client.client_streaming(request, path, BytesCodec).await.map(drop)
+        });
+        assert_eq!(told.recv().await, Some("begun"));
+        cancel.cancel();
+        let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+        assert_eq!(fate, Ok(Some("cut")), "not complete, and before its deadline");
+        assert!(uploading.await.unwrap().is_err());
     }
 }
 

@@ -67,14 +67,16 @@ pub(crate) fn from_metadata(metadata: &HeaderMap, headers: &mut HeaderMap) {
     }
 }
 
-/// `Prefer: wait=10` (RFC 7240): how many seconds the client is willing to wait.
+/// `Prefer: wait=10` (RFC 7240 4.3): how many seconds the client is willing to wait. Used as a deadline, and so only
+/// ever shortens a method's own. Of several the first counts (section 2); one that is no number is as good as none.
 pub(crate) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let preferences = values.flat_map(|value| value.split([',', ';']));
-    preferences
-        .filter_map(|preference| preference.trim().strip_prefix("wait=")?.trim().parse().ok())
-        .map(Duration::from_secs)
-        .next()
+    let mut preferences = values.flat_map(|value| value.split(',')).filter_map(|preference| {
+        // What follows a semicolon are parameters of this one preference.
+        preference.split(';').next()?.split_once('=')
+    });
+    let (_, seconds) = preferences.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
+    seconds.trim().trim_matches('"').parse().ok().map(Duration::from_secs)
 }
 
 fn is_hop_by_hop(name: &str, named: &[String]) -> bool {

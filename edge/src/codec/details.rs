@@ -7,11 +7,11 @@ use base64::prelude::BASE64_STANDARD;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tonic::Status;
 use tonic_types::pb;
 
-use super::response;
+use super::json;
 use crate::config::Json;
 
 #[cfg(test)]
@@ -36,20 +36,22 @@ impl Details {
     /// Looks types up in these pools, and in Google's error details before them.
     pub(crate) fn new(pools: impl IntoIterator<Item = DescriptorPool>, json: &Json) -> Self {
         let google = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).ok();
-        Self { pools: google.into_iter().chain(pools).collect(), options: response::options(json) }
+        Self { pools: google.into_iter().chain(pools).collect(), options: json::options(json) }
     }
 
-    /// `{"code","message","details"}`; a detail of an unknown type stays opaque, and never costs the rest.
+    /// `{"code","message","details"}`; a detail of an unknown type stays opaque, and never costs the rest. Stack traces
+    /// (`google.rpc.DebugInfo`) are for the log, not for clients.
     pub(crate) fn json(&self, status: &Status) -> Vec<u8> {
         let details = pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
-        let details = details.iter().map(|any| self.detail(&any.type_url, &any.value)).collect();
+        let details = details.iter().filter(|any| !any.type_url.ends_with("/google.rpc.DebugInfo"));
+        let details = details.map(|any| self.detail(&any.type_url, &any.value)).collect();
         let written = Written { code: status.code().into(), message: status.message(), details };
         serde_json::to_vec(&written).unwrap_or_default()
     }
 
     fn detail(&self, type_url: &str, value: &[u8]) -> Value {
         self.known(type_url, value)
-            .unwrap_or_else(|| json!({ "@type": type_url, "value": BASE64_STANDARD.encode(value) }))
+            .unwrap_or_else(|| serde_json::json!({ "@type": type_url, "value": BASE64_STANDARD.encode(value) }))
     }
 
     fn known(&self, type_url: &str, value: &[u8]) -> Option<Value> {
@@ -63,7 +65,7 @@ impl Details {
                 Some(Value::Object(object))
             }
             // Well-known types with a form of their own.
-            other => Some(json!({ "@type": type_url, "value": other })),
+            other => Some(serde_json::json!({ "@type": type_url, "value": other })),
         }
     }
 }

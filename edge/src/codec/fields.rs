@@ -2,6 +2,8 @@
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 
+/// Deepest nesting a path may name. Whatever writes a message recurses, and backends stop reading at 100.
+const DEPTH_MAX: usize = 64;
 /// A name is suggested when no more than one in this many of its letters has to change.
 const LETTERS_PER_EDIT: usize = 3;
 
@@ -39,6 +41,9 @@ impl FieldPath {
                     });
                 }
                 return Ok(Self { parents, field, map_key });
+            }
+            if parents.len() == DEPTH_MAX {
+                return Err(format!("is nested deeper than {DEPTH_MAX}"));
             }
             let inner = field.kind().as_message().cloned().filter(|_| !field.is_list() && !field.is_map());
             message = inner.ok_or_else(|| format!("{name} has no fields to name"))?;

@@ -123,6 +123,10 @@ impl RequestPlan {
 
     /// Makes the request message.
     ///
+    /// The path decides: a body or query that says otherwise is refused. So is a field given by both body and query; on
+    /// lenient bindings, whose clients send the same thing twice, the body then wins, and in it a field's own name wins
+    /// over an alias.
+    ///
     /// # Errors
     /// All that is wrong with the request, by field.
     pub(crate) fn decode(&self, input: Input<'_>, payload: Payload) -> Result<Bytes, Vec<Violation>> {

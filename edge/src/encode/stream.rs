@@ -143,7 +143,7 @@ impl Writer {
         self.written += 1;
         let output = message.map(|message| message.and_then(|message| write(&self.plan, message)));
         match output {
-            Some(Ok(Output::Json(json))) => self.format.element(&json, first),
+            Some(Ok(Output::Json { text, .. })) => self.format.element(&text, first),
             Some(Ok(Output::Raw(_))) | None => {
                 self.stage = Stage::Close;
                 Bytes::new()
@@ -188,6 +188,6 @@ pub(super) async fn raw(
 fn piece(plan: &ResponsePlan, message: Bytes) -> Result<HttpBody, Status> {
     match write(plan, message)? {
         Output::Raw(body) => Ok(body),
-        Output::Json(_) => Err(Status::internal("the backend's answer cannot be read")),
+        Output::Json { .. } => Err(Status::internal("the backend's answer cannot be read")),
     }
 }

@@ -37,6 +37,11 @@ async fn answer(edge: &Edge, request: Request<Body>) -> (u16, Value) {
     (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
 }
 
+/// What curl's `-d` sends.
+fn old_push() -> http::request::Builder {
+    request("POST", "/old/push").header("content-type", "application/x-www-form-urlencoded")
+}
+
 #[tokio::test]
 async fn unary_rest() {
     let edge = edge(config());
@@ -63,6 +68,10 @@ async fn unary_rest() {
             (200, json!({"id": "1"})),
         ),
         (with(request("POST", "/old/push").header("content-type", "text/plain"), "[1]"), (200, json!({"body": [1]}))),
+        (with(old_push(), "123"), (200, json!({"body": 123}))),
+        (with(old_push(), " true "), (200, json!({"body": true}))),
+        (with(old_push(), "null"), (200, json!({"body": null}))),
+        (with(old_push(), "a=1"), (200, json!({"body": {"a": "1"}}))),
     ] {
         let line = format!("{} {}", request.method(), request.uri());
         assert_eq!(answer(&edge, request).await, expected, "{line}");
@@ -94,6 +103,11 @@ async fn refusals_have_a_status_and_a_message() {
             with(request("POST", "/v1/echo").header("content-type", "text/plain"), "{}"),
             415,
             "\"text/plain\" is not read here; send application/json or a form, in UTF-8",
+        ),
+        (
+            with(request("POST", "/v1/echo").header("content-type", "application/json; Charset=latin1"), "{}"),
+            415,
+            "\"application/json; Charset=latin1\" is not read here; send application/json or a form, in UTF-8",
         ),
         (
             with(request("POST", "/v1/chat"), "[]"),
@@ -277,6 +291,24 @@ async fn grpc_passes_through() {
 }
 
 #[tokio::test]
+async fn grpc_over_http1_is_refused_where_its_clients_look() {
+    let asked = request("POST", "/test.v1.EchoService/Get").header("content-type", "application/grpc");
+    let (status, headers, _) = text(send(&edge(config()), with(asked, "")).await).await;
+    assert_eq!((status, headers["grpc-status"].to_str().unwrap()), (200, "12"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_trickle_past_the_deadline_are_too_slow() {
+    let drops = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok::<_, Status>(http_body::Frame::data(Bytes::from_static(b" "))), ()))
+    });
+    let asked = request("POST", "/v1/echo").body(Body::new(StreamBody::new(drops))).unwrap();
+    let (status, body) = answer(&edge(config()), asked).await;
+    assert_eq!((status, body["message"].as_str()), (408, Some("the body did not arrive before the deadline")));
+}
+
+#[tokio::test]
 async fn edge_answers_grpc_health_itself() {
     let edge = edge(config());
     let (body, trailers) = grpc(&edge, "/grpc.health.v1.Health/Check", b"\x0a\x04echo").await;
@@ -303,6 +335,7 @@ async fn own_pages() {
         ("/health/echo", 503),
         ("/health/test.v1.EchoService", 503),
         ("/health/nope", 404),
+        ("/health/health", 404),
         ("/-/status.js", 200),
         ("/-/status.css", 200),
     ] {

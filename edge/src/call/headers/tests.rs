@@ -45,6 +45,14 @@ fn nothing_of_grpc_leaks_to_http() {
 #[test]
 fn preferred_wait_is_read_among_other_preferences() {
     assert_eq!(preferred_wait(&map(&[("prefer", "respond-async, wait=10")])), Some(Duration::from_secs(10)));
-    assert_eq!(preferred_wait(&map(&[("prefer", "wait=x")])), None);
+    for (prefer, seconds) in [
+        ("Wait = \"7\"", Some(7)),
+        ("wait=1, wait=2", Some(1)),
+        ("foo; wait=10", None),
+        ("wait=x, wait=2", None),
+        ("wait", None),
+    ] {
+        assert_eq!(preferred_wait(&map(&[("prefer", prefer)])), seconds.map(Duration::from_secs), "{prefer}");
+    }
     assert_eq!(preferred_wait(&HeaderMap::new()), None);
 }

@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use serde_json::json;
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -19,6 +20,13 @@ fn known_details_are_written_out() {
             "fieldViolations": [{ "field": "sku", "description": "must be given" }],
         }] })
     );
+}
+
+#[test]
+fn stack_traces_stay_inside() {
+    let details = ErrorDetails::with_debug_info(vec!["at f".to_owned()], "secret");
+    let status = Status::with_error_details(Code::Internal, "bad", details);
+    assert_eq!(written(&status), json!({ "code": 13, "message": "bad", "details": [] }));
 }
 
 #[test]

@@ -115,6 +115,9 @@ fn whole_body() {
         (r#"{"sub":{"nam":1}}"#, "sub.nam: is not a field of this request; did you mean name?"),
         (r#"{"subs":[{},{"nam":1}]}"#, "subs.1.nam: is not a field of this request; did you mean name?"),
         (r#"{"page_size":1,"pageSize":1}"#, "page_size: is given twice, as page_size and as pageSize"),
+        (r#"{"sub":{"deep":{"count":1,"count":1}}}"#, "duplicate key \"count\""),
+        (r#"{"any":[{"a":{"b":1,"b":1}}]}"#, "duplicate key \"b\""),
+        (r#"{"subMap":{"k":{},"k":{}}}"#, "duplicate key \"k\""),
         (r#"{"i32":"x"}"#, "i32: invalid digit"),
         (r#"{"sub":{"count":"x"}}"#, "sub.count: invalid digit"),
         (r#"{"flag":"True"}"#, "flag: invalid type"),
@@ -155,6 +158,17 @@ fn body_field_of_any_kind() {
     );
     assert_eq!(decode(&plan, &["a"], "sub.count=1", json("{}")), "sub.count: is carried by the body");
     assert_eq!(decode(&plan, &["a"], "", form("name=n&count=3")), r#"{"id":"a","sub":{"name":"n","count":3}}"#);
+}
+
+/// Unbounded, a path of a few kilobytes overflows the stack of whatever writes the message.
+#[test]
+fn depth_of_paths_is_bounded() {
+    let plan = plan("Create", spec(&[], "*"));
+    let nested = |depth: usize| form(&format!("sub.{}count=1", "deep.".repeat(depth)));
+    assert!(decode(&plan, &[], "", nested(63)).starts_with("{\"sub\":"));
+    for depth in [64, 100_000] {
+        assert!(decode(&plan, &[], "", nested(depth)).ends_with("is nested deeper than 64"), "{depth}");
+    }
 }
 
 #[test]
@@ -246,7 +260,7 @@ proptest! {
         let plan = RequestPlan::compile(&method, spec(&[], "*")).unwrap();
         let wire = plan.decode(Input { variables: &[], query: "" }, json(&sent.to_string())).unwrap();
         let json = Json { names: Names::Proto, ..Json::default() };
-        let Output::Json(back) = ResponsePlan::compile(&method, "", &json).unwrap().encode(wire).unwrap() else {
+        let Output::Json { text: back, .. } = ResponsePlan::compile(&method, "", &json).unwrap().encode(wire).unwrap() else {
             return Err(TestCaseError::fail("not JSON"));
         };
         prop_assert_eq!(serde_json::from_slice::<Value>(&back).unwrap(), sent);

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::codec::{Input, Payload, RequestPlan, Spec};
+use crate::config::{Enums, Names};
 use crate::fixture;
 
 fn encode(response_body: &str, json: &Json, sent: &serde_json::Value) -> String {
@@ -10,7 +11,7 @@ fn encode(response_body: &str, json: &Json, sent: &serde_json::Value) -> String 
     let payload = Payload::Json(sent.to_string().into());
     let wire = request.decode(Input { variables: &[], query: "" }, payload).unwrap();
     match ResponsePlan::compile(&method, response_body, json).unwrap().encode(wire).unwrap() {
-        Output::Json(json) => String::from_utf8(json.to_vec()).unwrap(),
+        Output::Json { text, .. } => String::from_utf8(text.to_vec()).unwrap(),
         Output::Raw(body) => panic!("raw: {body:?}"),
     }
 }

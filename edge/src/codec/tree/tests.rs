@@ -3,6 +3,7 @@ use super::*;
 #[test]
 fn what_is_not_strict_json_is_refused_with_its_place() {
     for (text, expected) in [
+        (r#"[{"b":{"a":1,"a":2}}]"#, "duplicate key \"a\" at line 1 column 16"),
         (r#"{"a":1,"a":2}"#, "duplicate key \"a\" at line 1 column 10"),
         ("{\n  \"a\": 1,\n}", "trailing comma at line 3 column 1"),
         (r#"{"a":1} x"#, "trailing characters at line 1 column 9"),
