@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Cities kept in the cache. Default 10000.
+    /// Cities kept in the cache: 1 to 1000000. Default 10000.
     pub cache_entries_max: u64,
-    /// How long a cached city is taken for true, in milliseconds; another process's write shows no later. Default
-    /// 60000.
+    /// How long a cached city is taken for true, in milliseconds; another process's write shows no later: 1 to
+    /// 86400000. Default 60000.
     pub cache_ttl_ms: u64,
     /// Where the cities are stored.
     pub database: database::Config,
@@ -24,6 +24,11 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
+        let ranges = [
+            ("cache_entries_max", self.cache_entries_max, 1..=1_000_000),
+            ("cache_ttl_ms", self.cache_ttl_ms, 1..=86_400_000),
+        ];
+        config::check_ranges("availability", ranges)?;
         self.database.check("availability")
     }
 }

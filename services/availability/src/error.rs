@@ -8,7 +8,7 @@ use tonic::Status;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::rules::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("no city {city:?} is known in country {country:?}")]
     UnknownCity { country: String, city: String },
     #[error("store: {0}")]
@@ -18,7 +18,7 @@ pub(crate) enum Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::UnknownCity { .. } => Self::not_found(error.to_string()),
             Error::Store(error) => database::status(&error),
         }

@@ -27,7 +27,7 @@ impl Module for Availability {
     const SERVICES: &'static [&'static str] = &["malla.availability.v1.AvailabilityService"];
     const PORT: u16 = 7101;
     const EXAMPLES: [&'static str; 3] = [
-        "curl {edge}/v1/cities?include_inactive=true",
+        "curl '{edge}/v1/cities?include_inactive=true'",
         "curl '{edge}/active?city=leon&country=ni'",
         "curl {edge}/v1/countries/es/cities/madrid",
     ];

@@ -1,15 +1,9 @@
 //! What countries and cities look like. Pure.
 
+use malla_runtime::status::Invalid;
+
 /// Longest city name, in characters. The longest known place name has 85.
 const CITY_CHARS_MAX: usize = 100;
-
-/// A field that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {description}")]
-pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
-    pub(crate) description: &'static str,
-}
 
 /// A place, spelled as given and in the form it is compared by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,13 +21,12 @@ impl Place {
     pub(crate) fn new(country: &str, city: &str) -> Result<Self, Invalid> {
         let (country, city) = (country.trim(), city.trim());
         if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-            return Err(Invalid { field: "country", description: "must be an ISO 3166-1 alpha-2 code: two letters" });
+            let description = "must be an ISO 3166-1 alpha-2 code: two letters".into();
+            return Err(Invalid { field: "country", description });
         }
         if city.is_empty() || city.chars().count() > CITY_CHARS_MAX || city.chars().any(char::is_control) {
-            return Err(Invalid {
-                field: "city",
-                description: "must be 1 to 100 characters, without control characters",
-            });
+            let description = "must be 1 to 100 characters, without control characters".into();
+            return Err(Invalid { field: "city", description });
         }
         Ok(Self { country: country.to_ascii_lowercase(), city: city.to_owned(), key: city.to_lowercase() })
     }

@@ -31,8 +31,9 @@ impl AvailabilityService for Service {
     ) -> Result<Response<proto::ListCitiesResponse>, Status> {
         let request = request.into_inner();
         let size = page::size(request.page_size, PAGE_SIZE_MAX, PAGE_SIZE_MAX)?;
-        let after = page::key(&request.page_token)?;
-        let after = after.as_deref().and_then(|key| key.split_once('/'));
+        let country_and_key =
+            |key: &str| key.split_once('/').map(|(country, key)| (country.to_owned(), key.to_owned()));
+        let after = page::parsed_key(&request.page_token, country_and_key)?;
         let mut cities = self.cities.list(request.include_inactive, after, size + 1).await?;
         let next_page_token = page::cut(&mut cities, size, |city| format!("{}/{}", city.country, city.key));
         let cities = cities.into_iter().map(city).collect();
@@ -78,3 +79,6 @@ fn required(active: Option<bool>) -> Result<bool, Status> {
 fn city(City { active, country, city, .. }: City) -> proto::City {
     proto::City { active, country, city }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ impl Cities {
     pub(crate) async fn list(
         &self,
         inactive_too: bool,
-        after: Option<(&str, &str)>,
+        after: Option<(String, String)>,
         limit: u32,
     ) -> Result<Vec<City>, Error> {
         use entity::Column::{Active, Country, Key};
@@ -72,7 +72,7 @@ impl Cities {
             query = query.filter(Active.eq(true));
         }
         if let Some((country, key)) = after {
-            let same_country = Condition::all().add(Country.eq(country)).add(Key.gt(key));
+            let same_country = Condition::all().add(Country.eq(&country)).add(Key.gt(key));
             query = query.filter(Condition::any().add(Country.gt(country)).add(same_country));
         }
         Ok(query.all(&self.store.connection).await?)
@@ -103,25 +103,24 @@ impl Cities {
             .update_column(entity::Column::Active)
             .to_owned();
         let _filling = self.filling.write().await;
-        let city =
-            entity::Entity::insert(row).on_conflict(conflict).exec_with_returning(&self.store.connection).await?;
         self.invalidate(place).await;
-        Ok(city)
+        Ok(entity::Entity::insert(row).on_conflict(conflict).exec_with_returning(&self.store.connection).await?)
     }
 
     /// Changes a known city.
     pub(crate) async fn update(&self, place: &Place, active: bool) -> Result<City, Error> {
         let _filling = self.filling.write().await;
+        self.invalidate(place).await;
         let changed = entity::Entity::update_many()
             .col_expr(entity::Column::Active, Expr::value(active))
             .filter(entity::Column::Country.eq(&place.country))
             .filter(entity::Column::Key.eq(&place.key))
             .exec_with_returning(&self.store.connection)
             .await?;
-        self.invalidate(place).await;
         changed.into_iter().next().ok_or_else(|| unknown(place))
     }
 
+    /// Before the write, under its lock: a caller that leaves in the middle of one leaves nothing old behind.
     async fn invalidate(&self, place: &Place) {
         self.cache.invalidate(&(place.country.clone(), place.key.clone())).await;
     }

@@ -8,7 +8,7 @@ use tonic::Status;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::rules::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("no beer has the SKU {0:?}")]
     UnknownBeer(String),
     #[error("another beer has the SKU {0:?} already")]
@@ -20,7 +20,7 @@ pub(crate) enum Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::UnknownBeer(_) => Self::not_found(error.to_string()),
             Error::TakenSku(_) => Self::already_exists(error.to_string()),
             Error::Store(error) => database::status(&error),

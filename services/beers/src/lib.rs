@@ -27,7 +27,7 @@ impl Module for Beers {
     const SERVICES: &'static [&'static str] = &["malla.beers.v1.BeersService"];
     const PORT: u16 = 7108;
     const EXAMPLES: [&'static str; 3] =
-        ["curl {edge}/v1/beers?page_size=2", "curl {edge}/v1/beers/123456", "curl {edge}/api/beers/"];
+        ["curl '{edge}/v1/beers?page_size=2'", "curl {edge}/v1/beers/123456", "curl {edge}/api/beers/"];
     type Config = Config;
 
     fn check(config: &Config) -> Result<(), malla_runtime::config::Error> {

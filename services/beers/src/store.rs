@@ -1,12 +1,13 @@
 //! Beers in the database.
 
 use malla_runtime::database::{Store, now_ms};
+use malla_runtime::status::shown;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set, SqlErr};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::rules::{Fields, SKU_CHARS_MAX};
+use crate::rules::Fields;
 
 mod entity {
     use sea_orm::entity::prelude::*;
@@ -111,7 +112,6 @@ impl Catalogue {
     }
 }
 
-/// What was asked for may be of any length; the answer is not.
 fn unknown(sku: &str) -> Error {
-    Error::UnknownBeer(sku.chars().take(SKU_CHARS_MAX).collect())
+    Error::UnknownBeer(shown(sku))
 }

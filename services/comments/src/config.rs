@@ -32,12 +32,7 @@ impl Config {
             ("watch_backlog_max", self.watch_backlog_max as u64, 1..=10_000),
             ("poll_ms", self.poll_ms, 10..=60_000),
         ];
-        for (key, value, range) in ranges {
-            if !range.contains(&value) {
-                let expected = format!("it may be {} to {}", range.start(), range.end());
-                return Err(config::Error::invalid(format!("comments.{key}"), value, expected));
-            }
-        }
+        config::check_ranges("comments", ranges)?;
         self.database.check("comments")
     }
 }

@@ -10,7 +10,7 @@ use tonic::Status;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::rules::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("content_id {0} not found")]
     UnknownContent(String),
     #[error("the service is at its limit of watchers")]
@@ -27,7 +27,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         const RETRY: Duration = Duration::from_secs(1);
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::UnknownContent(_) => Self::not_found(error.to_string()),
             Error::TooManyWatchers => status::exhausted(error.to_string(), RETRY),
             Error::TooSlow => Self::data_loss(error.to_string()),

@@ -1,19 +1,12 @@
 //! What comments look like. Pure.
 
 use email_address::{EmailAddress, Options};
+use malla_runtime::status::Invalid;
 
 /// Longest address that can be sent to (RFC 5321), in characters.
 const EMAIL_CHARS_MAX: usize = 254;
 const COMMENT_CHARS_MAX: usize = 4_000;
 const CONTENT_ID_CHARS_MAX: usize = 128;
-
-/// A field that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {description}")]
-pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
-    pub(crate) description: &'static str,
-}
 
 /// A comment that may be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +22,12 @@ impl Draft {
         // "Ana <ana@example.com>" is a mailbox of a mail's header, not an address.
         let options = Options::default().without_display_text();
         if email.chars().count() > EMAIL_CHARS_MAX || EmailAddress::parse_with_options(&email, options).is_err() {
-            return Err(Invalid { field: "email", description: "must be an e-mail address of at most 254 characters" });
+            let description = "must be an e-mail address of at most 254 characters".into();
+            return Err(Invalid { field: "email", description });
         }
         if comment.trim().is_empty() || !storable(&comment, COMMENT_CHARS_MAX) {
-            return Err(Invalid {
-                field: "comment",
-                description: "must be 1 to 4000 characters, not only white space, without NUL",
-            });
+            let description = "must be 1 to 4000 characters, not only white space, without NUL".into();
+            return Err(Invalid { field: "comment", description });
         }
         self::content_id(&content_id)?;
         Ok(Self { email, comment, content_id })
@@ -45,7 +37,8 @@ impl Draft {
 /// Checks the id of a content.
 pub(crate) fn content_id(id: &str) -> Result<(), Invalid> {
     if id.is_empty() || !storable(id, CONTENT_ID_CHARS_MAX) {
-        return Err(Invalid { field: "content_id", description: "must be 1 to 128 characters, without NUL" });
+        let description = "must be 1 to 128 characters, without NUL".into();
+        return Err(Invalid { field: "content_id", description });
     }
     Ok(())
 }

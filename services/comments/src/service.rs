@@ -6,8 +6,8 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use malla_contracts::malla::comments::v1 as proto;
 use malla_contracts::malla::comments::v1::comments_service_server::CommentsService;
 use malla_runtime::database::timestamp;
+use malla_runtime::page;
 use malla_runtime::shutdown::Shutdown;
-use malla_runtime::{page, status};
 use tonic::{Request, Response, Status};
 
 use crate::config::Config;
@@ -56,11 +56,13 @@ impl CommentsService for Service {
         let request = request.into_inner();
         rules::content_id(&request.content_id).map_err(Error::from)?;
         let size = page::size(request.page_size, PAGE_SIZE_MAX, PAGE_SIZE_MAX)?;
-        let after = position(&request.page_token)?;
+        let after = page::parsed_key(&request.page_token, |key| key.parse().ok())?.unwrap_or(0);
         let mut comments = self.comments.list(&request.content_id, after, size + 1).await?;
         if comments.is_empty() {
             return Err(Error::UnknownContent(request.content_id).into());
         }
+        let bytes = |comment: &Comment| comment.comment.len() + comment.email.len() + comment.content_id.len() + 64;
+        let size = size.min(page::fitting(comments.iter().map(bytes)));
         let next_page_token = page::cut(&mut comments, size, |comment| comment.position.to_string());
         let comments = comments.into_iter().map(comment).collect();
         Ok(Response::new(proto::ListCommentsResponse { comments, next_page_token }))
@@ -83,14 +85,6 @@ impl CommentsService for Service {
             }
         });
         Ok(Response::new(responses.boxed()))
-    }
-}
-
-/// The position a page continues after; 0 for the first page.
-fn position(token: &str) -> Result<i64, Status> {
-    match page::key(token)? {
-        None => Ok(0),
-        Some(key) => key.parse().map_err(|_| status::invalid("page_token", "is not a next_page_token of this list")),
     }
 }
 

@@ -12,11 +12,13 @@ pub struct Config {
     /// The folder served. It is made, with a few sample files, if it does not exist. Default: `files` in the data
     /// dir.
     pub root: PathBuf,
-    /// Largest file that can be uploaded. Default 67108864 (64 MiB).
+    /// Largest file that can be uploaded: 1 to 1099511627776 (1 TiB). Default 67108864 (64 MiB).
     pub file_bytes_max: u64,
-    /// Uploads stop when the files together have this many bytes. Default 1073741824 (1 GiB).
+    /// Uploads stop when the files together have this many bytes: 1 to 1125899906842624 (1 PiB). Default
+    /// 1073741824 (1 GiB).
     pub folder_bytes_max: u64,
-    /// Uploads stop when there are this many files and folders. Default 10000.
+    /// Uploads stop when there are this many files and folders: 1 to 1000000. All are counted at each upload.
+    /// Default 10000.
     pub files_max: u64,
     /// Uploads going on at the same time: 1 to 1000; more are refused. Default 8.
     pub uploads_max: usize,
@@ -36,10 +38,13 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
-        if !(1..=1_000).contains(&self.uploads_max) {
-            return Err(config::Error::invalid("files.uploads_max", self.uploads_max, "it may be 1 to 1000"));
-        }
-        Ok(())
+        let ranges = [
+            ("file_bytes_max", self.file_bytes_max, 1..=1 << 40),
+            ("folder_bytes_max", self.folder_bytes_max, 1..=1 << 50),
+            ("files_max", self.files_max, 1..=1_000_000),
+            ("uploads_max", self.uploads_max as u64, 1..=1_000),
+        ];
+        config::check_ranges("files", ranges)
     }
 
     /// The folder served.

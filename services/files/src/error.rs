@@ -10,7 +10,7 @@ use tonic::Status;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::rules::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("there is no file or folder {0:?}")]
     NotFound(String),
     #[error("{0:?} is a folder")]
@@ -37,7 +37,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::NotFound(_) => Self::not_found(text),
             Error::IsFolder(_) | Error::ThroughFile(_) | Error::Special(_) | Error::NotEmpty(_) => {
                 Self::failed_precondition(text)

@@ -32,7 +32,7 @@ impl Module for Files {
     const SERVICES: &'static [&'static str] = &["malla.files.v1.FilesService"];
     const PORT: u16 = 7105;
     const EXAMPLES: [&'static str; 3] =
-        ["curl {edge}/listar_archivos", "curl {edge}/v1/files?folder=notes", "curl {edge}/v1/files/welcome.txt"];
+        ["curl {edge}/listar_archivos", "curl '{edge}/v1/files?folder=notes'", "curl {edge}/v1/files/welcome.txt"];
     type Config = Config;
 
     fn check(config: &Config) -> Result<(), malla_runtime::config::Error> {

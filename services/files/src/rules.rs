@@ -1,5 +1,7 @@
 //! Which paths clients may name, and what media type a name stands for. Pure.
 
+use malla_runtime::status::Invalid;
+
 /// Names that begin so are uploads on their way: never listed, and no client can name them.
 pub(crate) const HIDDEN_PREFIX: &str = ".malla-upload-";
 /// What common file systems allow.
@@ -10,14 +12,6 @@ pub(crate) const DEPTH_MAX: usize = 32;
 const EXPECTED: &str = "must be a path below the folder: parts joined by '/', none of them empty, '.', '..', reserved \
      or over 255 bytes, without control characters and backslashes; at most 32 parts and 1024 bytes";
 
-/// A field that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {description}")]
-pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
-    pub(crate) description: &'static str,
-}
-
 /// A path that can only lead to something below the folder, or to the folder itself when empty. What it leads
 /// through (symbolic links) is for the store to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +21,7 @@ impl FilePath {
     /// Reads the path of an entry.
     pub(crate) fn entry(text: &str) -> Result<Self, Invalid> {
         if text.len() > PATH_BYTES_MAX || text.split('/').count() > DEPTH_MAX || !text.split('/').all(nameable) {
-            return Err(Invalid { field: "path", description: EXPECTED });
+            return Err(Invalid { field: "path", description: EXPECTED.into() });
         }
         Ok(Self(text.to_owned()))
     }

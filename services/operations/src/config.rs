@@ -1,11 +1,7 @@
 //! Section `[operations]`.
 
-use std::ops::RangeInclusive;
-
 use malla_runtime::{config, database};
 use serde::{Deserialize, Serialize};
-
-const RETENTION_MS: RangeInclusive<i64> = 60_000..=2_592_000_000;
 
 /// Settings of the service; the default is the embedded one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,10 +22,7 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
-        if !RETENTION_MS.contains(&self.retention_ms) {
-            let expected = format!("it may be {} to {}", RETENTION_MS.start(), RETENTION_MS.end());
-            return Err(config::Error::invalid("operations.retention_ms", self.retention_ms, expected));
-        }
+        config::check_ranges("operations", [("retention_ms", self.retention_ms, 60_000..=2_592_000_000)])?;
         self.database.check("operations")
     }
 }

@@ -7,8 +7,8 @@ use tonic::Status;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{field}: {description}")]
-    Invalid { field: &'static str, description: &'static str },
+    #[error("{0}")]
+    Invalid(#[from] status::Invalid),
     #[error("return_partial_success is not supported: all operations are in one collection")]
     PartialSuccess,
     #[error("no operation operations/{0} of yours is known; results are kept for a limited time only")]
@@ -24,7 +24,7 @@ pub(crate) enum Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid { field, description } => status::invalid(field, description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::PartialSuccess => Self::unimplemented(error.to_string()),
             Error::Unknown(_) => Self::not_found(error.to_string()),
             Error::NotDone(_) => Self::failed_precondition(error.to_string()),

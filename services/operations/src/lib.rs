@@ -7,7 +7,6 @@ mod error;
 mod migrations;
 mod service;
 mod store;
-mod sweeper;
 
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use malla_contracts::descriptors;
 use malla_contracts::google::longrunning::operations_server::OperationsServer;
 use malla_runtime::database::{self, Store};
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_runtime::sweeper;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -30,8 +30,10 @@ impl Module for Operations {
     const PORT: u16 = 7110;
     const EXAMPLES: [&'static str; 3] = [
         "curl {edge}/health/operations",
-        "curl {edge}/v1/operations -H \"Authorization: Bearer $TOKEN\"",
-        "curl '{edge}/v1/operations?page_size=10' -H \"Authorization: Bearer $TOKEN\"",
+        "curl {edge}/api/users/register -d 'username=olga&mail=olga@example.org&password=Later-is-1'",
+        "curl {edge}/v1/operations \
+            -H \"Authorization: Bearer $(curl -s {edge}/api/users/login \
+            -d 'username=olga&password=Later-is-1' | grep -o 'eyJ[^\"]*')\"",
     ];
     type Config = Config;
 
@@ -47,7 +49,12 @@ impl Module for Operations {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let calls = Arc::new(store::Calls::new(store, config.retention_ms, Arc::new(database::now_ms)));
-        tokio::spawn(sweeper::run(calls.clone(), context.shutdown.clone()));
+        let swept = calls.clone();
+        let sweep = move || {
+            let calls = swept.clone();
+            async move { calls.sweep().await }
+        };
+        tokio::spawn(sweeper::run("operations", context.shutdown.clone(), sweep));
         let service = service::Service::new(calls, context.shutdown);
         Ok(Running { routes: Routes::new(OperationsServer::new(service)), store: place, probe })
     }

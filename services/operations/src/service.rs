@@ -12,6 +12,7 @@ use malla_contracts::malla::operations::v1::operation_metadata::State as Progres
 use malla_runtime::auth::Caller;
 use malla_runtime::database::timestamp;
 use malla_runtime::shutdown::Shutdown;
+use malla_runtime::status::Invalid;
 use malla_runtime::{page, wait};
 use prost::Message as _;
 use prost_types::Any;
@@ -53,6 +54,7 @@ impl Operations for Service {
         let size = page::size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
         let before = page::key(&request.page_token)?;
         let mut calls = self.calls.list(&owner, before.as_deref(), size + 1).await?;
+        let size = size.min(page::fitting(calls.iter().map(Call::result_bytes)));
         let next_page_token = page::cut(&mut calls, size, |call| call.id.clone());
         let operations = calls.into_iter().map(operation).collect::<Result<_, _>>()?;
         Ok(Response::new(proto::ListOperationsResponse { operations, next_page_token, unreachable: Vec::new() }))
@@ -93,25 +95,29 @@ impl Operations for Service {
     }
 }
 
+fn invalid(field: &'static str, description: &'static str) -> Error {
+    Invalid { field, description: description.into() }.into()
+}
+
 fn check_list(request: &proto::ListOperationsRequest) -> Result<(), Error> {
     if request.name != COLLECTION {
-        return Err(Error::Invalid { field: "name", description: "must be \"operations\"" });
+        return Err(invalid("name", "must be \"operations\""));
     }
     if !request.filter.is_empty() {
-        return Err(Error::Invalid { field: "filter", description: "must be empty: filters are not supported" });
+        return Err(invalid("filter", "must be empty: filters are not supported"));
     }
     if request.return_partial_success { Err(Error::PartialSuccess) } else { Ok(()) }
 }
 
 fn id(name: &str) -> Result<&str, Error> {
     let id = name.strip_prefix(COLLECTION).and_then(|rest| rest.strip_prefix('/'));
-    id.filter(|id| !id.is_empty()).ok_or(Error::Invalid { field: "name", description: "must be operations/<id>" })
+    id.filter(|id| !id.is_empty()).ok_or_else(|| invalid("name", "must be operations/<id>"))
 }
 
 /// How long to wait: as asked, or as long as allowed.
 fn limit(timeout: Option<prost_types::Duration>) -> Result<Duration, Error> {
     let asked = timeout.map_or(Ok(WAIT_MAX), Duration::try_from);
-    let asked = asked.map_err(|_| Error::Invalid { field: "timeout", description: "must not be negative" })?;
+    let asked = asked.map_err(|_| invalid("timeout", "must not be negative"))?;
     Ok(asked.min(WAIT_MAX))
 }
 

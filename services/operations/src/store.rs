@@ -1,10 +1,9 @@
 //! Deferred calls in the database. Each has an owner, and nobody else's calls exist for a caller: the owner is part
 //! of every query.
 
-use std::sync::Arc;
-
 use malla_contracts::google::rpc;
-use malla_runtime::database::Store;
+use malla_runtime::database::{Clock, Store};
+use malla_runtime::status::shown;
 use prost::Message as _;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, QueryOrder as _, QuerySelect as _};
@@ -74,12 +73,15 @@ impl Call {
     pub(crate) fn is_done(&self) -> bool {
         DONE.contains(&self.state)
     }
+
+    /// The size of what it ended with.
+    pub(crate) fn result_bytes(&self) -> usize {
+        [&self.response, &self.error].into_iter().flatten().map(Vec::len).sum()
+    }
 }
 
+/// The states of calls that have ended.
 const DONE: [State; 2] = [State::Done, State::Cancelled];
-
-/// Tells the time in milliseconds since 1970.
-pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// All deferred calls.
 pub(crate) struct Calls {
@@ -96,7 +98,7 @@ impl Calls {
     /// One call.
     pub(crate) async fn get(&self, owner: &str, id: &str) -> Result<Call, Error> {
         let known = entity::Entity::find().filter(self.known(owner)).filter(Column::Id.eq(id));
-        known.one(&self.store.connection).await?.ok_or_else(|| Error::Unknown(id.to_owned()))
+        known.one(&self.store.connection).await?.ok_or_else(|| Error::Unknown(shown(id)))
     }
 
     /// Up to `limit` calls accepted before the one with this id, newest first.

@@ -1,20 +1,11 @@
 //! What an order may hold and what it costs. Pure.
 
+use malla_runtime::status::Invalid;
+
 /// Most different beers of an order.
-pub(crate) const LINES_MAX: usize = 1_000;
+pub(crate) const LINES_MAX: u64 = 1_000;
 /// Most of one beer in an order.
 pub(crate) const QUANTITY_MAX: i32 = 1_000_000;
-
-/// How much of an unknown SKU an error repeats, in characters: the longest a known one can be.
-pub(crate) const SKU_CHARS_MAX: usize = 64;
-
-/// A field that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {description}")]
-pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
-    pub(crate) description: String,
-}
 
 /// Checks that a SKU is given; whether it is known only the catalogue can tell.
 pub(crate) fn sku(text: &str) -> Result<(), Invalid> {
@@ -28,7 +19,7 @@ pub(crate) fn sku(text: &str) -> Result<(), Invalid> {
 pub(crate) fn quantity(quantity: i32) -> Result<(), Invalid> {
     if !(1..=QUANTITY_MAX).contains(&quantity) {
         let description = format!("must be given, from 1 to {QUANTITY_MAX}, was {quantity}");
-        return Err(Invalid { field: "quantity", description });
+        return Err(Invalid { field: "quantity", description: description.into() });
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::basket::{LINES_MAX, QUANTITY_MAX};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::basket::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("no beer has the SKU {0:?}")]
     UnknownBeer(String),
     #[error("the beer with the SKU {0:?} is not sold any more; remove it from the order")]
@@ -41,10 +41,11 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
-            Error::LineFull(_) => status::invalid("quantity", text),
+            Error::Invalid(invalid) => invalid.into(),
             Error::UnknownBeer(_) | Error::NotInOrder(_) | Error::UnknownOrder(_) => Self::not_found(text),
-            Error::BeerGone(_) | Error::OrderFull | Error::TotalTooLarge => Self::failed_precondition(text),
+            Error::BeerGone(_) | Error::LineFull(_) | Error::OrderFull | Error::TotalTooLarge => {
+                Self::failed_precondition(text)
+            }
             Error::NoAccount => Self::unauthenticated(text),
             Error::Contended => Self::aborted(text),
             Error::Neighbour { service, ref status } => status::neighbour(service, status),

@@ -31,8 +31,12 @@ impl Module for Orders {
     const PORT: u16 = 7109;
     const EXAMPLES: [&'static str; 3] = [
         "curl {edge}/api/users/register -d 'username=ann&mail=ann@example.org&password=Malt-and-4-hops'",
-        "TOKEN=$(curl -s {edge}/api/users/login -d 'username=ann&password=Malt-and-4-hops' | grep -o 'eyJ[^\"]*')",
-        "curl -X PUT {edge}/api/orders/current -H \"Authorization: Bearer $TOKEN\" -d 'sku=123456&quantity=2'",
+        "curl -X PUT {edge}/api/orders/current \
+            -H \"Authorization: Bearer $(curl -s {edge}/api/users/login \
+            -d 'username=ann&password=Malt-and-4-hops' | grep -o 'eyJ[^\"]*')\" -d 'sku=123456&quantity=2'",
+        "curl {edge}/api/orders/current \
+            -H \"Authorization: Bearer $(curl -s {edge}/api/users/login \
+            -d 'username=ann&password=Malt-and-4-hops' | grep -o 'eyJ[^\"]*')\"",
     ];
     type Config = Config;
 

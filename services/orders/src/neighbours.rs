@@ -9,9 +9,9 @@ use malla_contracts::malla::users::v1::GetUserRequest;
 use malla_contracts::malla::users::v1::users_service_client::UsersServiceClient;
 use malla_runtime::decimal;
 use malla_runtime::link::Link;
+use malla_runtime::status::shown;
 use tonic::Code;
 
-use crate::basket::SKU_CHARS_MAX;
 use crate::error::Error;
 
 /// Prices asked for at the same time by one checkout.
@@ -50,9 +50,7 @@ impl Neighbours {
     pub(crate) async fn beer(&self, sku: &str) -> Result<Beer, Error> {
         let answer = match self.beers.clone().get_beer(GetBeerRequest { sku: sku.to_owned() }).await {
             Ok(answer) => answer.into_inner().beer.unwrap_or_default(),
-            Err(status) if status.code() == Code::NotFound => {
-                return Err(Error::UnknownBeer(sku.chars().take(SKU_CHARS_MAX).collect()));
-            }
+            Err(status) if status.code() == Code::NotFound => return Err(Error::UnknownBeer(shown(sku))),
             Err(status) => return Err(Error::Neighbour { service: "beers", status }),
         };
         let price_minor = decimal::parse(&answer.price)

@@ -8,12 +8,13 @@ mod entity;
 use std::collections::HashMap;
 
 use malla_runtime::database::{Store, now_ms};
+use malla_runtime::status::shown;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, ExprTrait as _, IntoActiveModel as _, QueryOrder as _, QuerySelect as _, Set};
 use uuid::Uuid;
 
-use crate::basket::{self, LINES_MAX, QUANTITY_MAX, SKU_CHARS_MAX};
+use crate::basket::{self, LINES_MAX, QUANTITY_MAX};
 use crate::error::Error;
 use crate::neighbours::Beer;
 
@@ -21,9 +22,6 @@ use entity::{lines, orders};
 
 pub(crate) use entity::lines::Model as Line;
 pub(crate) use entity::orders::Model as Order;
-
-/// How much of an unknown id an error repeats, in characters: the length of a known one.
-const ID_CHARS_MAX: usize = 36;
 
 /// An order with its lines, in the order they were added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Book {
     pub(crate) async fn get(&self, owner: &str, id: &str) -> Result<Basket, Error> {
         let which = orders::Column::Id.eq(id).and(orders::Column::Owner.eq(owner));
         let found = find(&self.store.connection, which).await?;
-        found.ok_or_else(|| Error::UnknownOrder(id.chars().take(ID_CHARS_MAX).collect()))
+        found.ok_or_else(|| Error::UnknownOrder(shown(id)))
     }
 
     /// Whether there is an open order.
@@ -80,7 +78,8 @@ impl Book {
         Ok(basket)
     }
 
-    /// Adds to the line of a beer in the open order, opening order and line if there are none.
+    /// Adds to the line of a beer in the open order, opening order and line if there are none. Returns the order as
+    /// it is then: closed, if another call was that fast.
     pub(crate) async fn add(&self, owner: &str, beer: &Beer, quantity: i32) -> Result<Basket, Error> {
         let transaction = self.store.begin().await?;
         ensure_open(&transaction, owner).await?;
@@ -102,18 +101,19 @@ impl Book {
         if line.quantity > QUANTITY_MAX {
             return Err(Error::LineFull(line.quantity - quantity));
         }
-        let basket = find(&transaction, orders::Column::OpenOwner.eq(owner)).await?.ok_or(Error::Contended)?;
-        if basket.lines.len() > LINES_MAX {
+        let lines = lines::Entity::find().filter(lines::Column::OrderId.eq(&line.order_id));
+        if lines.count(&transaction).await? > LINES_MAX {
             return Err(Error::OrderFull);
         }
         transaction.commit().await?;
-        Ok(basket)
+        // Read when others can write again; what they have done to the order by now shows.
+        self.get(owner, &line.order_id).await
     }
 
     /// Takes a line out of the open order.
     pub(crate) async fn remove(&self, owner: &str, sku: &str) -> Result<(), Error> {
         let transaction = self.store.begin().await?;
-        let absent = || Error::NotInOrder(sku.chars().take(SKU_CHARS_MAX).collect());
+        let absent = || Error::NotInOrder(shown(sku));
         let order = touch(&transaction, owner).await?.ok_or_else(absent)?;
         let removed = lines::Entity::delete_by_id((order.id, sku.to_owned())).exec(&transaction).await?;
         if removed.rows_affected == 0 {

@@ -9,9 +9,9 @@ use crate::weather;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Quotes kept in the cache. Default 10000.
+    /// Quotes kept in the cache: 1 to 1000000. Default 10000.
     pub cache_entries_max: u64,
-    /// How long a quote follows the weather it was first made with, in milliseconds. Default 300000.
+    /// How long a quote follows the weather it was first made with, in milliseconds: 1 to 86400000. Default 300000.
     pub cache_ttl_ms: u64,
     /// Who tells the weather.
     pub weather: weather::Config,
@@ -32,6 +32,11 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
+        let ranges = [
+            ("cache_entries_max", self.cache_entries_max, 1..=1_000_000),
+            ("cache_ttl_ms", self.cache_ttl_ms, 1..=86_400_000),
+        ];
+        config::check_ranges("pricing", ranges)?;
         self.weather.check()?;
         self.database.check("pricing")
     }

@@ -10,7 +10,7 @@ use crate::rules::RULES_MAX;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::rules::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("no product has the SKU {0:?}")]
     UnknownProduct(String),
     #[error("no rule of this product has the id {0:?}")]
@@ -31,7 +31,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::UnknownProduct(_) | Error::UnknownRule(_) | Error::UnknownCity { .. } => Self::not_found(text),
             Error::TooManyRules | Error::Closed { .. } => Self::failed_precondition(text),
             Error::Availability(ref status) => status::neighbour("availability", status),

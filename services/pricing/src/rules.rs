@@ -1,9 +1,12 @@
 //! What products and rules look like, and what the weather does to a price. Pure.
 
+use std::borrow::Cow;
+
 use malla_runtime::decimal;
+use malla_runtime::status::Invalid;
 
 /// Longest SKU, in characters.
-pub(crate) const SKU_CHARS_MAX: usize = 64;
+const SKU_CHARS_MAX: usize = 64;
 /// Most rules of a product.
 pub(crate) const RULES_MAX: u64 = 1_000;
 /// The variation that changes nothing, in thousandths.
@@ -15,15 +18,7 @@ const VARIATION_MILLI_MAX: i32 = 1_000_000;
 /// Largest condition id.
 const CONDITION_MAX: i32 = 999;
 
-/// A field that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {description}")]
-pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
-    pub(crate) description: String,
-}
-
-fn invalid(field: &'static str, description: impl Into<String>) -> Invalid {
+fn invalid(field: &'static str, description: impl Into<Cow<'static, str>>) -> Invalid {
     Invalid { field, description: description.into() }
 }
 

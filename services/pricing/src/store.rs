@@ -3,18 +3,16 @@
 mod entity;
 
 use malla_runtime::database::Store;
+use malla_runtime::status::shown;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::rules::{Place, Product, RULES_MAX, Rule, SKU_CHARS_MAX};
+use crate::rules::{Place, Product, RULES_MAX, Rule};
 
 use entity::{products, rules};
-
-/// How much of an unknown id an error repeats, in characters: the length of a known one.
-const ID_CHARS_MAX: usize = 36;
 
 /// All products and their rules.
 #[derive(Debug)]
@@ -102,7 +100,7 @@ impl Products {
     pub(crate) async fn delete_rule(&self, sku: &str, id: &str) -> Result<(), Error> {
         let query = rules::Entity::delete_many().filter(rules::Column::Id.eq(id)).filter(rules::Column::Sku.eq(sku));
         if query.exec(&self.store.connection).await?.rows_affected == 0 {
-            return Err(Error::UnknownRule(id.chars().take(ID_CHARS_MAX).collect()));
+            return Err(Error::UnknownRule(shown(id)));
         }
         Ok(())
     }
@@ -122,7 +120,6 @@ impl From<rules::Model> for (String, Rule) {
     }
 }
 
-/// What was asked for may be of any length; the answer is not.
 fn unknown(sku: &str) -> Error {
-    Error::UnknownProduct(sku.chars().take(SKU_CHARS_MAX).collect())
+    Error::UnknownProduct(shown(sku))
 }

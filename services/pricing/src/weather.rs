@@ -38,12 +38,8 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
-        if !(1..=10_000).contains(&self.timeout_ms) {
-            return Err(config::Error::invalid("pricing.weather.timeout_ms", self.timeout_ms, "it may be 1 to 10000"));
-        }
-        if !(1..=1_000).contains(&self.calls_max) {
-            return Err(config::Error::invalid("pricing.weather.calls_max", self.calls_max, "it may be 1 to 1000"));
-        }
+        let ranges = [("timeout_ms", self.timeout_ms, 1..=10_000), ("calls_max", self.calls_max as u64, 1..=1_000)];
+        config::check_ranges("pricing.weather", ranges)?;
         self.endpoint().map(|_| ())
     }
 

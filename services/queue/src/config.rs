@@ -1,7 +1,5 @@
 //! Section `[queue]`.
 
-use std::ops::RangeInclusive;
-
 use malla_runtime::{config, database};
 use serde::{Deserialize, Serialize};
 
@@ -39,19 +37,14 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
-        let ranges: [(&str, i64, RangeInclusive<i64>); 5] = [
+        let ranges = [
             ("message_bytes_max", self.message_bytes_max, 1..=1_048_576),
             ("messages_max", self.messages_max, 1..=10_000_000),
             ("queues_max", self.queues_max, 1..=100_000),
             ("receives_max", self.receives_max, 1..=1_000),
             ("retention_ms", self.retention_ms, 60_000..=1_209_600_000),
         ];
-        for (key, value, range) in ranges {
-            if !range.contains(&value) {
-                let expected = format!("it may be {} to {}", range.start(), range.end());
-                return Err(config::Error::invalid(format!("queue.{key}"), value, expected));
-            }
-        }
+        config::check_ranges("queue", ranges)?;
         self.database.check("queue")
     }
 }

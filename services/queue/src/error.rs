@@ -12,8 +12,8 @@ const ROOM_AFTER: Duration = Duration::from_secs(1);
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{field}: {description}")]
-    Invalid { field: &'static str, description: String },
+    #[error("{0}")]
+    Invalid(#[from] status::Invalid),
     #[error("the message has {bytes} bytes as JSON; at most {max} are accepted")]
     MessageTooLong { bytes: i64, max: i64 },
     #[error("queue {queue:?} is full: it holds {max} messages")]
@@ -35,7 +35,7 @@ pub(crate) enum Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid { field, description } => status::invalid(field, description),
+            Error::Invalid(invalid) => invalid.into(),
             // No time to come again: the same message will never fit.
             Error::MessageTooLong { .. } => Self::resource_exhausted(error.to_string()),
             Error::QueueFull { .. } | Error::TooManyQueues { .. } => status::exhausted(error.to_string(), ROOM_AFTER),

@@ -8,8 +8,6 @@ mod migrations;
 mod rules;
 mod service;
 mod store;
-mod sweeper;
-mod tables;
 
 use std::sync::Arc;
 
@@ -17,6 +15,7 @@ use malla_contracts::descriptors;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueServiceServer;
 use malla_runtime::database::{self, Store};
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_runtime::sweeper;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -32,8 +31,10 @@ impl Module for Queue {
     const PORT: u16 = 7104;
     const EXAMPLES: [&'static str; 3] = [
         "curl {edge}/api/queue/health",
-        "curl {edge}/api/queue/push -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -d '[1]'",
-        "curl {edge}/api/queue/count -H \"Authorization: Bearer $TOKEN\"",
+        "curl {edge}/api/users/register -d 'username=quique&mail=quique@example.org&password=Turn-of-1'",
+        "curl {edge}/api/queue/push \
+            -H \"Authorization: Bearer $(curl -s {edge}/api/users/login \
+            -d 'username=quique&password=Turn-of-1' | grep -o 'eyJ[^\"]*')\" -H 'Content-Type: application/json' -d '[1]'",
     ];
     type Config = Config;
 
@@ -49,7 +50,12 @@ impl Module for Queue {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let messages = Arc::new(store::Messages::new(store, config, Arc::new(database::now_ms)));
-        tokio::spawn(sweeper::run(messages.clone(), context.shutdown.clone()));
+        let swept = messages.clone();
+        let sweep = move || {
+            let messages = swept.clone();
+            async move { messages.sweep().await }
+        };
+        tokio::spawn(sweeper::run("messages", context.shutdown.clone(), sweep));
         let service = service::Service::new(messages, context.shutdown);
         Ok(Running { routes: Routes::new(QueueServiceServer::new(service)), store: place, probe })
     }

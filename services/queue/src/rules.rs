@@ -1,6 +1,9 @@
 //! What queues, keys, times and messages look like. Pure.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest;
+use malla_runtime::status::Invalid;
 use prost::Message as _;
 use prost_types::Value;
 use prost_types::value::Kind;
@@ -68,8 +71,8 @@ fn within(field: &'static str, value: i32, min: i32, max: i32) -> Result<i64, Er
     Err(invalid(field, format!("must be {min} to {max}, was {value}")))
 }
 
-fn invalid(field: &'static str, description: impl Into<String>) -> Error {
-    Error::Invalid { field, description: description.into() }
+fn invalid(field: &'static str, description: impl Into<Cow<'static, str>>) -> Error {
+    Invalid { field, description: description.into() }.into()
 }
 
 /// A message's content, as it is stored.

@@ -8,7 +8,7 @@ use malla_contracts::malla::queue::v1 as proto;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueService;
 use malla_runtime::database::timestamp;
 use malla_runtime::shutdown::Shutdown;
-use malla_runtime::{page, status, wait};
+use malla_runtime::{page, wait};
 use prost::Message as _;
 use prost_types::Value;
 use prost_types::value::Kind;
@@ -22,7 +22,8 @@ use crate::store::{Delivery, Message, Messages};
 const PAGE_SIZE_DEFAULT: u32 = 50;
 const PAGE_SIZE_MAX: u32 = 100;
 const OK: &str = "ok";
-/// Queues share bells, so that their number is bounded; one rung for another queue costs a look.
+/// Queues share bells, so that their number is bounded. A ring that wakes the receiver of another queue costs the
+/// right one the time until its next look, see [`wait::until`].
 const BELLS: usize = 64;
 
 /// The gRPC service.
@@ -114,9 +115,9 @@ impl QueueService for Service {
         let request = request.into_inner();
         let queue = rules::queue(request.queue)?;
         let size = page::size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
-        let after = page::key(&request.page_token)?.map_or(Ok(0), |key| key.parse());
-        let after = after.map_err(|_| status::invalid("page_token", "is not a next_page_token of this list"))?;
+        let after = page::parsed_key(&request.page_token, |key| key.parse().ok())?.unwrap_or(0);
         let mut letters = self.messages.dead_letters(&queue, after, size + 1).await?;
+        let size = size.min(page::fitting(letters.iter().map(|letter| letter.body.len())));
         let next_page_token = page::cut(&mut letters, size, |letter| letter.seq.to_string());
         let dead_letters = letters.into_iter().map(dead).collect::<Result<_, Error>>()?;
         Ok(Response::new(proto::ListDeadLettersResponse { dead_letters, next_page_token }))

@@ -1,31 +1,32 @@
 //! Messages in the database. Knows the laws of delivery, not the protocol, and does not wait.
 //!
-//! Every method is atomic: one transaction, or one statement. Where two could choose the same rows, they are chosen
+//! Every change is atomic: one transaction, or one statement. Where two could choose the same rows, they are chosen
 //! under a lock, skipping what others hold: PostgreSQL needs that, SQLite has one writer at a time.
 
-use std::sync::Arc;
-
-use malla_runtime::database::Store;
+use malla_runtime::database::{Clock, Store};
+use malla_runtime::page;
+use malla_runtime::status::shown;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::Func;
 use sea_orm::{
-    Condition, DatabaseBackend, DatabaseTransaction, ExprTrait as _, FromQueryResult, IntoActiveModel as _, NotSet,
-    QueryOrder as _, QuerySelect as _, Set,
+    Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, ExprTrait as _, FromQueryResult,
+    IntoActiveModel as _, NotSet, QueryOrder as _, QuerySelect as _, Set, TryInsertResult,
 };
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::rules::Body;
-use crate::tables::messages::Column::{Attempts, EnqueuedAt, IsFinal, Queue, Receipt, Seq, VisibleAt};
-use crate::tables::{acks, keys, messages, queues};
 
+mod entity;
 mod room;
 mod select;
 
-use select::{dead, leased, oldest, ready};
+use entity::messages::Column::{Attempts, EnqueuedAt, IsFinal, Queue, Receipt, Seq, VisibleAt};
+use entity::{acks, keys, messages, queues};
+use select::{Selected, dead, leased, locked, longest_visible, oldest, ready};
 
-pub(crate) use crate::tables::messages::Model as Message;
+pub(crate) use entity::messages::Model as Message;
 
 /// How long a pushed message's idempotency key is known: 24 hours.
 const KEY_MS: i64 = 86_400_000;
@@ -33,9 +34,6 @@ const KEY_MS: i64 = 86_400_000;
 const TOMBSTONE_MS: i64 = 600_000;
 /// Messages removed in one transaction of a sweep, so that others get their turn.
 const SWEEP_MAX: usize = 100;
-
-/// Tells the time in milliseconds since 1970.
-pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A delivery, by what its consumer knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,23 +106,37 @@ impl Messages {
 
     /// Removes and returns the oldest ready message.
     pub(crate) async fn pop(&self, queue: &str) -> Result<Option<Message>, Error> {
+        let oldest = || oldest(ready(queue, (self.clock)()), 1);
+        // Whoever asks an empty queue again and again must not hold up those who fill it.
+        if fitting(&self.store.connection, oldest(), 0).await?.is_empty() {
+            return Ok(None);
+        }
         let transaction = self.store.begin().await?;
-        let popped = room::remove(&transaction, ready(queue, (self.clock)()), 1).await?;
+        let popped = room::remove(&transaction, locked(oldest())).await?;
         transaction.commit().await?;
         Ok(popped.into_iter().next())
     }
 
-    /// Leases up to `limit` ready messages, oldest first, under one new receipt.
+    /// Leases up to `limit` ready messages, oldest first, under one new receipt; fewer when they are too big to be
+    /// sent together.
     pub(crate) async fn receive(&self, queue: &str, limit: u64, visibility_ms: i64) -> Result<Vec<Message>, Error> {
+        let oldest = |now| oldest(ready(queue, now), limit);
+        // As in `pop`: those who wait look four times a second.
+        if fitting(&self.store.connection, oldest((self.clock)()), 0).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let transaction = self.store.begin().await?;
         let now = (self.clock)();
+        let chosen = fitting(&transaction, locked(oldest(now)), 0).await?;
         let mut received = messages::Entity::update_many()
             .col_expr(Receipt, Expr::value(Uuid::new_v4().to_string()))
             .col_expr(VisibleAt, Expr::value(now + visibility_ms))
             .col_expr(Attempts, Expr::col(Attempts).add(1))
             .col_expr(IsFinal, Expr::col(Attempts).add(1).gte(self.config.receives_max))
-            .filter(Seq.in_subquery(oldest(ready(queue, now), limit)))
-            .exec_with_returning(&self.store.connection)
+            .filter(Seq.is_in(chosen))
+            .exec_with_returning(&transaction)
             .await?;
+        transaction.commit().await?;
         received.sort_by_key(|message| message.seq);
         Ok(received)
     }
@@ -133,7 +145,7 @@ impl Messages {
     pub(crate) async fn ack(&self, delivery: &Delivery) -> Result<(), Error> {
         let transaction = self.store.begin().await?;
         let now = (self.clock)();
-        if room::remove(&transaction, leased(delivery, now), 1).await?.is_empty() {
+        if room::remove(&transaction, locked(oldest(leased(delivery, now), 1))).await?.is_empty() {
             let known = acks::Entity::find_by_id(&delivery.id)
                 .filter(acks::Column::Receipt.eq(&delivery.receipt))
                 .filter(acks::Column::AckedAt.gt(now - TOMBSTONE_MS))
@@ -197,10 +209,13 @@ impl Messages {
         Ok(counted.unwrap_or_default())
     }
 
-    /// Up to `limit` dead letters pushed after the one with this `seq`, oldest first.
+    /// Up to `limit` dead letters pushed after the one with this `seq`, oldest first; of those that are too
+    /// big to be sent together, one more than can be.
     pub(crate) async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error> {
-        let dead = messages::Entity::find().filter(dead(queue, (self.clock)())).filter(Seq.gt(after));
-        Ok(dead.order_by_asc(Seq).limit(u64::from(limit)).all(&self.store.connection).await?)
+        let selected = oldest(dead(queue, (self.clock)()).add(Seq.gt(after)), u64::from(limit));
+        let chosen = fitting(&self.store.connection, selected, 1).await?;
+        let letters = messages::Entity::find().filter(Seq.is_in(chosen)).order_by_asc(Seq);
+        Ok(letters.all(&self.store.connection).await?)
     }
 
     /// Makes all dead letters ready, as if never received, and returns how many.
@@ -228,16 +243,16 @@ impl Messages {
     }
 
     /// Removes what has outlived its time: messages (and returns how many), keys, tombstones, empty queues.
-    pub(crate) async fn sweep(&self) -> Result<usize, Error> {
+    pub(crate) async fn sweep(&self) -> Result<u64, Error> {
         let now = (self.clock)();
         let mut expired = 0;
         loop {
             let transaction = self.store.begin().await?;
             // A lease or a delay ends in the future: what either holds is out of reach.
             let unwanted = Condition::all().add(VisibleAt.lte(now - self.config.retention_ms));
-            let removed = room::remove(&transaction, unwanted, SWEEP_MAX as u64).await?.len();
+            let removed = room::remove(&transaction, locked(longest_visible(unwanted, SWEEP_MAX as u64))).await?.len();
             transaction.commit().await?;
-            expired += removed;
+            expired += removed as u64;
             if removed < SWEEP_MAX {
                 break;
             }
@@ -250,23 +265,44 @@ impl Messages {
     }
 }
 
+/// The place and the size of a message.
+#[derive(FromQueryResult)]
+struct Weight {
+    seq: i64,
+    bytes: i32,
+}
+
+/// Those of the selected messages that can be sent together, in their order, and up to `more` that follow.
+async fn fitting(connection: &impl ConnectionTrait, selected: Selected, more: usize) -> Result<Vec<i64>, DbErr> {
+    let bytes = Func::cust("length").arg(Expr::col(messages::Column::Body));
+    let mut weights = selected.expr_as(bytes, "bytes").into_model::<Weight>().all(connection).await?;
+    let fitting = page::fitting(weights.iter().map(|weight| usize::try_from(weight.bytes).unwrap_or(0)));
+    weights.truncate(fitting as usize + more);
+    Ok(weights.into_iter().map(|weight| weight.seq).collect())
+}
+
 /// Keeps a key, unless it is known: then the id of the message pushed with it.
+///
+/// Inserted first, read after: of two that push with one key at once, the second waits for the first.
 async fn claim_key(transaction: &DatabaseTransaction, claim: keys::Model) -> Result<Option<String>, Error> {
-    use keys::Column::{Fingerprint, Id, Key, PushedAt, Queue};
-    let known = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone())).one(transaction).await?;
-    match known.filter(|known| known.pushed_at > claim.pushed_at - KEY_MS) {
-        Some(known) if known.fingerprint == claim.fingerprint => return Ok(Some(known.id)),
-        Some(_) => return Err(Error::KeyReused { key: claim.key }),
-        None => {}
+    use keys::Column::{Key, Queue};
+    let insert = keys::Entity::insert(claim.clone().into_active_model()).on_conflict_do_nothing_on([Queue, Key]);
+    if let TryInsertResult::Inserted(1..) = insert.exec_without_returning(transaction).await? {
+        return Ok(None);
     }
-    let outdated = OnConflict::columns([Queue, Key]).update_columns([Fingerprint, Id, PushedAt]).to_owned();
-    let insert = keys::Entity::insert(claim.into_active_model()).on_conflict(outdated);
-    insert.exec_without_returning(transaction).await?;
-    Ok(None)
+    let by_key = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone()));
+    match by_key.lock_exclusive().one(transaction).await? {
+        Some(known) if known.pushed_at <= claim.pushed_at - KEY_MS => {
+            keys::Entity::update(claim.into_active_model().reset_all()).exec(transaction).await?;
+            Ok(None)
+        }
+        Some(known) if known.fingerprint == claim.fingerprint => Ok(Some(known.id)),
+        _ => Err(Error::KeyReused { key: claim.key }),
+    }
 }
 
 fn stale(delivery: &Delivery) -> Error {
-    Error::Stale { id: delivery.id.clone() }
+    Error::Stale { id: shown(&delivery.id) }
 }
 
 #[cfg(test)]

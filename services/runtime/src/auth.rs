@@ -63,7 +63,7 @@ impl Default for Config {
 }
 
 /// The claims of an access token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Who issued it.
     pub iss: String,

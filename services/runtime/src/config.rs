@@ -3,6 +3,7 @@
 //! Every crate owns a `Config` for its section; this module only finds and merges the values. Unknown keys fail.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ::config::{Environment, File, FileFormat};
@@ -119,6 +120,23 @@ impl Settings {
             Some(name) => Err(Error::Unknown { name, known: known.join(", ") }),
         }
     }
+}
+
+/// Checks that the numbers of a section are in their ranges.
+///
+/// # Errors
+/// [`Error::Invalid`] for the first that is not.
+pub fn check_ranges<T: PartialOrd + fmt::Display>(
+    section: &str,
+    values: impl IntoIterator<Item = (&'static str, T, RangeInclusive<T>)>,
+) -> Result<(), Error> {
+    for (key, value, range) in values {
+        if !range.contains(&value) {
+            let expected = format!("it may be {} to {}", range.start(), range.end());
+            return Err(Error::invalid(format!("{section}.{key}"), value, expected));
+        }
+    }
+    Ok(())
 }
 
 /// A value that is never printed: not by `Debug`, not by `malla config`.

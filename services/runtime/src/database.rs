@@ -3,6 +3,7 @@
 //! SQLite in the data dir is the default: one file per service, write-ahead log, `synchronous=FULL`, so that what
 //! was acknowledged survives a crash of the process and of the machine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -24,9 +25,9 @@ pub struct Config {
     pub url: Secret,
     /// Connections of the pool: 1 to 100. Default 8.
     pub connections_max: u32,
-    /// How long a call waits for a connection of the pool. Default 3000.
+    /// How long a call waits for a connection of the pool: 1 to 60000. Default 3000.
     pub acquire_ms: u64,
-    /// How long a statement waits for another's lock. Default 5000.
+    /// How long a statement waits for another's lock: 1 to 60000. Default 5000.
     pub lock_ms: u64,
 }
 
@@ -46,11 +47,12 @@ impl Config {
             let expected = "it may be sqlite://path?mode=rwc, or empty for a file in the data dir";
             return Err(config::Error::invalid(format!("{service}.database.url"), "***", expected));
         }
-        if !(1..=100).contains(&self.connections_max) {
-            let key = format!("{service}.database.connections_max");
-            return Err(config::Error::invalid(key, self.connections_max, "it may be 1 to 100"));
-        }
-        Ok(())
+        let ranges = [
+            ("connections_max", self.connections_max.into(), 1..=100),
+            ("acquire_ms", self.acquire_ms, 1..=60_000),
+            ("lock_ms", self.lock_ms, 1..=60_000),
+        ];
+        config::check_ranges(&format!("{service}.database"), ranges)
     }
 }
 
@@ -113,6 +115,9 @@ impl Store {
         })
     }
 }
+
+/// Tells the time as [`now_ms`] does; a test's own tells what the test wants.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Milliseconds since 1970: how times are stored.
 #[must_use]

@@ -18,5 +18,6 @@ pub mod policy;
 pub mod server;
 pub mod shutdown;
 pub mod status;
+pub mod sweeper;
 pub mod telemetry;
 pub mod wait;

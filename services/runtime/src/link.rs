@@ -12,12 +12,14 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tower::{Service, ServiceExt as _};
 
-use crate::auth::MESH_TOKEN;
+use crate::auth::{self, Authenticator, MESH_TOKEN};
 use crate::call::Call;
-use crate::guard::Guard;
+use crate::guard::{self, Guard};
+use crate::policy::Policies;
 use crate::{config, telemetry};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -57,6 +59,13 @@ impl Link {
     #[must_use]
     pub fn local(name: &str, routes: Guard) -> Self {
         Self { name: name.into(), mesh_token: None, target: Target::Local(Arc::new(OnceLock::from(routes))) }
+    }
+
+    /// A link to routes that anyone may call, for tests of what calls them.
+    #[must_use]
+    pub fn alone(name: &str, routes: Routes) -> Self {
+        let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
+        Self::local(name, Guard::new(routes, Policies::default(), authenticator, &guard::Config::default()))
     }
 
     /// A link to another process. It connects on first use and again whenever the connection is lost.

@@ -177,8 +177,7 @@ fn plan<M: Module>(settings: &Settings) -> Result<Plan, config::Error> {
     M::check(&config)?;
     let shown = toml::Value::try_from(&config)
         .map_err(|error| config::Error::invalid(M::NAME, error, "the section must be printable"))?;
-    let for_migration = read()?;
-    let for_migration = Arc::new(for_migration);
+    let for_migration = Arc::new(read()?);
     Ok(Plan {
         config: shown,
         migrate: Box::new(move |context| {

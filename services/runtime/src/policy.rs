@@ -140,10 +140,7 @@ fn foreign_policies(pool: &DescriptorPool, extension: &ExtensionDescriptor) -> V
 }
 
 fn method_policy(message: &DynamicMessage) -> MethodPolicy {
-    let bindings = match message.get_field_by_name("bindings").map(std::borrow::Cow::into_owned) {
-        Some(Value::List(entries)) => entries.iter().filter_map(Value::as_message).map(binding).collect(),
-        _ => Vec::new(),
-    };
+    let bindings = list(message, "bindings").iter().filter_map(Value::as_message).map(binding).collect();
     let deadline_ms = number(message, "deadline_ms");
     MethodPolicy {
         access: access(message),
@@ -166,10 +163,7 @@ fn access(message: &DynamicMessage) -> Access {
 }
 
 fn binding(message: &DynamicMessage) -> Binding {
-    let required_query = match message.get_field_by_name("required_query").map(std::borrow::Cow::into_owned) {
-        Some(Value::List(names)) => names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
-        _ => Vec::new(),
-    };
+    let required_query = list(message, "required_query");
     let aliases = match message.get_field_by_name("aliases").map(std::borrow::Cow::into_owned) {
         Some(Value::Map(entries)) => entries
             .iter()
@@ -179,7 +173,7 @@ fn binding(message: &DynamicMessage) -> Binding {
     };
     Binding {
         pattern: text(message, "pattern"),
-        required_query,
+        required_query: required_query.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
         lenient: message.get_field_by_name("lenient").and_then(|value| value.as_bool()).unwrap_or(false),
         aliases,
         success_status: status(message),
@@ -192,6 +186,10 @@ fn status(message: &DynamicMessage) -> Option<u16> {
 
 fn number(message: &DynamicMessage, name: &str) -> i32 {
     message.get_field_by_name(name).and_then(|value| value.as_i32()).unwrap_or(0)
+}
+
+fn list(message: &DynamicMessage, name: &str) -> Vec<Value> {
+    message.get_field_by_name(name).and_then(|value| value.as_list().map(<[Value]>::to_vec)).unwrap_or_default()
 }
 
 fn text(message: &DynamicMessage, name: &str) -> String {

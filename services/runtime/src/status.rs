@@ -1,9 +1,36 @@
 //! Statuses with the details clients can act on (`google.rpc.BadRequest`, `ErrorInfo`, `RetryInfo`).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// How much of a client's text an error repeats, in characters.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// A field of a request that cannot be used, and what it may be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {description}")]
+pub struct Invalid {
+    /// The field as the contract names it.
+    pub field: &'static str,
+    /// What it may be.
+    pub description: Cow<'static, str>,
+}
+
+impl From<Invalid> for Status {
+    fn from(Invalid { field, description }: Invalid) -> Self {
+        invalid(field, description)
+    }
+}
+
+/// The beginning of what a client asked for, to be repeated in an error: it may be of any length, a status travels
+/// in a header and may not.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
 
 /// INVALID_ARGUMENT that names the field and says what it may be.
 #[must_use]

@@ -15,9 +15,9 @@ pub struct Config {
     pub hidden_prefix: String,
     /// Searches going on at the same time: 1 to 1000; more wait. Default 4.
     pub searches_max: usize,
-    /// Entries one call looks at. Default 100000.
+    /// Entries one call looks at: 1 to 10000000. Default 100000.
     pub entries_max: u64,
-    /// Bytes one call reads to compare content. Default 268435456 (256 MiB).
+    /// Bytes one call reads to compare content: 1 to 1099511627776 (1 TiB). Default 268435456 (256 MiB).
     pub content_bytes_max: u64,
     /// Larger files are passed over when content is compared; at most `content_bytes_max`. Default 67108864 (64 MiB).
     pub file_bytes_max: u64,
@@ -38,9 +38,12 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
-        if !(1..=1_000).contains(&self.searches_max) {
-            return Err(config::Error::invalid("search.searches_max", self.searches_max, "it may be 1 to 1000"));
-        }
+        let ranges = [
+            ("searches_max", self.searches_max as u64, 1..=1_000),
+            ("entries_max", self.entries_max, 1..=10_000_000),
+            ("content_bytes_max", self.content_bytes_max, 1..=1 << 40),
+        ];
+        config::check_ranges("search", ranges)?;
         // A call could never get past a file it may look into but not read to the end.
         if self.file_bytes_max > self.content_bytes_max {
             let expected = format!("it may be at most search.content_bytes_max, {}", self.content_bytes_max);

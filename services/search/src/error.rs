@@ -9,7 +9,7 @@ use tonic::Status;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::query::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("files: {0}")]
     Io(#[from] io::Error),
 }
@@ -17,7 +17,7 @@ pub(crate) enum Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::Io(error) => status::internal(&error),
         }
     }

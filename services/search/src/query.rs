@@ -1,19 +1,12 @@
 //! What is searched for, and whether a name or a text fits. Pure.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use malla_runtime::status::Invalid;
 
 /// Longest condition.
 const CONDITION_BYTES_MAX: usize = 1_024;
 /// One of these makes a pattern a glob.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
-
-/// A field that cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {description}")]
-pub(crate) struct Invalid {
-    pub(crate) field: &'static str,
-    pub(crate) description: String,
-}
 
 /// Conditions as the client gives them; empty is not given.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +22,7 @@ pub(crate) struct Conditions {
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     names: Vec<Name>,
-    content: Option<Vec<u8>>,
+    content: Option<Text>,
 }
 
 /// A condition on a file's name.
@@ -47,10 +40,11 @@ impl Query {
         let given =
             [("name", &name), ("substring", &substring), ("glob", &glob), ("pattern", &pattern), ("content", &content)];
         if let Some((field, _)) = given.iter().find(|(_, text)| text.len() > CONDITION_BYTES_MAX) {
-            return Err(Invalid { field, description: format!("must be at most {CONDITION_BYTES_MAX} bytes") });
+            let description = format!("must be at most {CONDITION_BYTES_MAX} bytes").into();
+            return Err(Invalid { field, description });
         }
         if given.iter().all(|(_, text)| text.is_empty()) {
-            let description = "at least one of name, substring, glob, pattern and content must be given".to_owned();
+            let description = "at least one of name, substring, glob, pattern and content must be given".into();
             return Err(Invalid { field: "pattern", description });
         }
         let mut names = Vec::new();
@@ -68,7 +62,7 @@ impl Query {
         } else if !pattern.is_empty() {
             names.push(Name::Part(pattern.to_lowercase()));
         }
-        let content = (!content.is_empty()).then(|| content.into_bytes());
+        let content = (!content.is_empty()).then(|| Text::new(content.into_bytes()));
         Ok(Self { names, content })
     }
 
@@ -83,7 +77,7 @@ impl Query {
 
     /// A finder of the content searched for, if any.
     pub(crate) fn finder(&self) -> Option<Finder<'_>> {
-        self.content.as_deref().map(Finder::new)
+        self.content.as_ref().map(|text| Finder { text, fitting: 0, line: 1 })
     }
 }
 
@@ -93,35 +87,62 @@ impl Name {
         let built = GlobBuilder::new(glob).build();
         // A set, because making a single matcher panics on what the regex engine refuses.
         let set = built.and_then(|glob| GlobSetBuilder::new().add(glob).build());
-        set.map(Self::Glob).map_err(|error| Invalid { field, description: format!("is no glob: {}", error.kind()) })
+        let refuse =
+            |error: globset::Error| Invalid { field, description: format!("is no glob: {}", error.kind()).into() };
+        set.map(Self::Glob).map_err(refuse)
+    }
+}
+
+/// A text to look for, in time that grows with what is looked through and not with the text (Knuth, Morris and Pratt,
+/// 1977): whoever stores files must not choose what a search costs.
+#[derive(Clone, Debug)]
+struct Text {
+    bytes: Vec<u8>,
+    /// For each prefix of the text, by its last byte: how long the longest shorter prefix is that it ends with.
+    borders: Vec<usize>,
+}
+
+impl Text {
+    /// `bytes` are not empty.
+    fn new(bytes: Vec<u8>) -> Self {
+        let mut text = Self { bytes, borders: vec![0] };
+        let mut fitting = 0;
+        for at in 1..text.bytes.len() {
+            fitting = text.next(fitting, text.bytes[at]);
+            text.borders.push(fitting);
+        }
+        text
+    }
+
+    /// How much of the text fits with one byte more, when `fitting` bytes, not all, did before.
+    fn next(&self, mut fitting: usize, byte: u8) -> usize {
+        while fitting > 0 && self.bytes[fitting] != byte {
+            fitting = self.borders[fitting - 1];
+        }
+        fitting + usize::from(self.bytes[fitting] == byte)
     }
 }
 
 /// Finds the first line with a text in what it is fed, piece by piece.
 #[derive(Debug)]
 pub(crate) struct Finder<'a> {
-    text: &'a [u8],
-    /// The end of what came before, too short to hold the text.
-    tail: Vec<u8>,
-    /// The line `tail` begins in, counted from 1.
+    text: &'a Text,
+    /// How much of the text the bytes so far end with.
+    fitting: usize,
+    /// The line the next byte is in, counted from 1.
     line: usize,
 }
 
-impl<'a> Finder<'a> {
-    /// `text` is not empty.
-    fn new(text: &'a [u8]) -> Self {
-        Self { text, tail: Vec::new(), line: 1 }
-    }
-
-    /// The line the text begins in, once it has been seen.
+impl Finder<'_> {
+    /// The line the text begins in, once it has been seen; nothing is fed after that.
     pub(crate) fn feed(&mut self, piece: &[u8]) -> Option<i32> {
-        self.tail.extend_from_slice(piece);
-        if let Some(at) = self.tail.windows(self.text.len()).position(|window| window == self.text) {
-            return Some(i32::try_from(self.line + newlines(&self.tail[..at])).unwrap_or(i32::MAX));
+        for byte in piece {
+            self.fitting = self.text.next(self.fitting, *byte);
+            self.line += usize::from(*byte == b'\n');
+            if self.fitting == self.text.bytes.len() {
+                return Some(i32::try_from(self.line - newlines(&self.text.bytes)).unwrap_or(i32::MAX));
+            }
         }
-        let done = (self.tail.len() + 1).saturating_sub(self.text.len());
-        self.line += newlines(&self.tail[..done]);
-        self.tail.drain(..done);
         None
     }
 }

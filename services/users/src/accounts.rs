@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::entities::User;
 use crate::error::Error;
 use crate::passwords::{Passwords, Verdict};
 use crate::rules::{self, PASSWORD_CHARS_MAX, Profile, USERNAME_CHARS_MAX, folded};
 use crate::store::Database;
+use crate::store::User;
 use crate::throttle::Throttle;
 
 /// All accounts.

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How long an access token is good for, in seconds: 60 to 3600. Default 600.
     pub token_ttl_s: u32,
-    /// Logins and registrations that wait for a core to hash their password; more are refused: 0 to 1000. Default 32.
-    pub hashes_waiting_max: u32,
+    /// Logins that wait for a core to hash their password; more are refused: 0 to 1000. Default 32.
+    pub logins_waiting_max: u32,
+    /// The same for registrations, fewer, so that a flood of them leaves logins their turn: 0 to 1000. Default 8.
+    pub registrations_waiting_max: u32,
     /// How long one of them waits before it is refused, in milliseconds: 0 to 10000. Default 1000.
     pub hash_wait_ms: u32,
     /// Names whose failed logins are remembered: 1 to 1000000. Default 10000.
@@ -23,7 +25,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             token_ttl_s: 600,
-            hashes_waiting_max: 32,
+            logins_waiting_max: 32,
+            registrations_waiting_max: 8,
             hash_wait_ms: 1_000,
             throttled_names_max: 10_000,
             database: database::Config::default(),
@@ -33,16 +36,14 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn check(&self) -> Result<(), config::Error> {
-        for (key, value, min, max) in [
-            ("token_ttl_s", self.token_ttl_s, 60, 3_600),
-            ("hashes_waiting_max", self.hashes_waiting_max, 0, 1_000),
-            ("hash_wait_ms", self.hash_wait_ms, 0, 10_000),
-            ("throttled_names_max", self.throttled_names_max, 1, 1_000_000),
-        ] {
-            if !(min..=max).contains(&value) {
-                return Err(config::Error::invalid(format!("users.{key}"), value, format!("it may be {min} to {max}")));
-            }
-        }
+        let ranges = [
+            ("token_ttl_s", self.token_ttl_s, 60..=3_600),
+            ("logins_waiting_max", self.logins_waiting_max, 0..=1_000),
+            ("registrations_waiting_max", self.registrations_waiting_max, 0..=1_000),
+            ("hash_wait_ms", self.hash_wait_ms, 0..=10_000),
+            ("throttled_names_max", self.throttled_names_max, 1..=1_000_000),
+        ];
+        config::check_ranges("users", ranges)?;
         self.database.check("users")
     }
 }

@@ -13,7 +13,7 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{0}")]
-    Invalid(#[from] crate::rules::Invalid),
+    Invalid(#[from] status::Invalid),
     #[error("the username {0:?} is taken")]
     UsernameTaken(String),
     #[error("the mail {0:?} is taken")]
@@ -22,7 +22,7 @@ pub(crate) enum Error {
     WrongLogin,
     #[error("too many failed logins for this username; wait before the next")]
     Throttled(Duration),
-    #[error("too many logins at the same time")]
+    #[error("too many logins or registrations at the same time")]
     Busy,
     #[error("the token is not a valid access token")]
     UnknownToken,
@@ -44,7 +44,7 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let text = error.to_string();
         match error {
-            Error::Invalid(invalid) => status::invalid(invalid.field, invalid.description),
+            Error::Invalid(invalid) => invalid.into(),
             Error::UsernameTaken(_) | Error::EmailTaken(_) => Self::already_exists(text),
             Error::WrongLogin => Self::unauthenticated(text),
             Error::Throttled(wait) => status::exhausted(text, wait),

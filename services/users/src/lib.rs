@@ -5,7 +5,6 @@
 mod accounts;
 mod authority;
 mod config;
-mod entities;
 mod error;
 mod migrations;
 mod passwords;

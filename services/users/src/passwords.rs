@@ -36,7 +36,9 @@ pub(crate) enum Verdict {
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
     cores: Arc<Semaphore>,
-    queue: Semaphore,
+    /// Places to wait for a core; each kind of call has its own, so that neither fills the other's.
+    logins: Semaphore,
+    registrations: Semaphore,
     wait: Duration,
     /// Verified in place of the hash of an unknown user.
     decoy: String,
@@ -52,29 +54,31 @@ impl Passwords {
             decoy: argon2.hash_password(uuid::Uuid::new_v4().as_bytes())?.to_string(),
             argon2,
             cores: Arc::new(Semaphore::new(cores)),
-            queue: Semaphore::new(config.hashes_waiting_max as usize),
+            logins: Semaphore::new(config.logins_waiting_max as usize),
+            registrations: Semaphore::new(config.registrations_waiting_max as usize),
             wait: Duration::from_millis(config.hash_wait_ms.into()),
         })
     }
 
     /// The hash of a new password, as a PHC string.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Error> {
-        self.run(move |argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string())).await
+        self.run(&self.registrations, move |argon2| Ok(argon2.hash_password(password.as_bytes())?.to_string())).await
     }
 
     /// Compares a password with a stored hash; without one it takes as long and is wrong.
     pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict, Error> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
-        let verdict = self.run(move |argon2| verify(argon2, &password, &stored)).await?;
+        let verdict = self.run(&self.logins, move |argon2| verify(argon2, &password, &stored)).await?;
         Ok(if known { verdict } else { Verdict::Wrong })
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        queue: &Semaphore,
         job: impl FnOnce(&Argon2<'static>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (core, argon2) = (self.core().await?, self.argon2.clone());
+        let (core, argon2) = (self.core(queue).await?, self.argon2.clone());
         let work = move || {
             // Held by the work, not by the call: a caller that leaves does not free the core.
             let _core = core;
@@ -83,11 +87,12 @@ impl Passwords {
         tokio::task::spawn_blocking(work).await?
     }
 
-    async fn core(&self) -> Result<OwnedSemaphorePermit, Error> {
+    /// A core, in the order of asking.
+    async fn core(&self, queue: &Semaphore) -> Result<OwnedSemaphorePermit, Error> {
         if let Ok(core) = self.cores.clone().try_acquire_owned() {
             return Ok(core);
         }
-        let _place = self.queue.try_acquire().map_err(|_| Error::Busy)?;
+        let _place = queue.try_acquire().map_err(|_| Error::Busy)?;
         match tokio::time::timeout(self.wait, self.cores.clone().acquire_owned()).await {
             Ok(Ok(core)) => Ok(core),
             _ => Err(Error::Busy),

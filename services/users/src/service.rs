@@ -14,8 +14,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::accounts::Accounts;
-use crate::entities::{RevokedToken, SigningKey, User};
 use crate::rules::Profile;
+use crate::store::{RevokedToken, SigningKey, User};
 use crate::tokens::Tokens;
 use crate::watch::{News, watch};
 

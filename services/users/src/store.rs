@@ -1,13 +1,18 @@
 //! Accounts, keys and revocations in the database. Nothing is cached: processes that share it see the same.
 
+mod entity;
+
 use malla_runtime::database::{Store, now_ms};
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel as _, NotSet, QueryOrder as _, Set, SqlErr};
+use sea_orm::{Condition, IntoActiveModel as _, NotSet, QueryOrder as _, QuerySelect as _, Set, SqlErr};
 use uuid::Uuid;
 
-use crate::entities::{RevokedToken, SigningKey, User, revoked_token, signing_key, user};
 use crate::error::Error;
 use crate::rules::{Profile, folded};
+
+use entity::{revoked_token, signing_key, user};
+
+pub(crate) use entity::{RevokedToken, SigningKey, User};
 
 /// The service's database; cheap to clone.
 #[derive(Clone, Debug)]
@@ -83,6 +88,9 @@ impl Database {
     pub(crate) async fn revoke(&self, jti: &str, time_expires: i64, forget_before: i64) -> Result<bool, Error> {
         let row = revoked_token::ActiveModel { seq: NotSet, jti: Set(jti.to_owned()), time_expires: Set(time_expires) };
         let transaction = self.0.begin().await?;
+        // The keys' rows are the lock under which revocations are numbered, where a transaction for writing is none
+        // by itself (PostgreSQL): else a watcher could see number 6, go on from there and never see 5.
+        unexpired_keys().lock_exclusive().all(&transaction).await?;
         revoked_token::Entity::delete_many()
             .filter(revoked_token::Column::TimeExpires.lt(forget_before))
             .exec(&transaction)
@@ -101,8 +109,7 @@ impl Database {
     }
 
     /// Revocations made after the one with number `seq`, in order, of tokens that expire after `expiring_after`.
-    /// Writers take turns (see [`Store::begin`]), so a lower number never appears after a higher one. Where they do
-    /// not, as in PostgreSQL, a look has to reach back past `seq`.
+    /// Writers take turns (see [`revoke`](Self::revoke)), so a lower number never appears after a higher one.
     pub(crate) async fn revoked_since(&self, seq: i64, expiring_after: i64) -> Result<Vec<RevokedToken>, Error> {
         let query = revoked_token::Entity::find()
             .filter(revoked_token::Column::Seq.gt(seq))

@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::entities::{RevokedToken, SigningKey, User};
 use crate::error::Error;
 use crate::store::Database;
+use crate::store::{RevokedToken, SigningKey, User};
 
 /// Issuer and judge of access tokens.
 #[derive(Debug)]

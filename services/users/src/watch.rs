@@ -10,8 +10,8 @@ use futures_util::stream::{Stream, try_unfold};
 use malla_runtime::shutdown::Shutdown;
 use tokio::sync::watch::Receiver;
 
-use crate::entities::{RevokedToken, SigningKey};
 use crate::error::Error;
+use crate::store::{RevokedToken, SigningKey};
 use crate::tokens::Tokens;
 
 /// Longest pause between two looks at the database: what the contract promises, less the time a look takes.

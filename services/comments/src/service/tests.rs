@@ -35,6 +35,29 @@ async fn a_comment_is_answered_and_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_page_of_long_comments_ends_before_it_is_too_big_to_be_sent() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let service = service(&dir, Shutdown::default()).await;
+    let long = "\u{1F37A}".repeat(4_000);
+    for _ in 0..200 {
+        service.create_comment(new(&long)).await.expect("stored");
+    }
+    let (mut seen, mut token) = (0, String::new());
+    for last in [false, true] {
+        let page = service.list_comments(page("1", 0, &token)).await.expect("a page").into_inner();
+        assert!(text_bytes(&page) < 4 << 20);
+        seen += page.comments.len();
+        token = page.next_page_token;
+        assert_eq!(token.is_empty(), last);
+    }
+    assert_eq!(seen, 200);
+}
+
+fn text_bytes(page: &proto::ListCommentsResponse) -> usize {
+    page.comments.iter().map(|comment| comment.comment.len() + comment.email.len()).sum()
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_says_why() {
     let dir = tempfile::tempdir().expect("a folder");
     let service = service(&dir, Shutdown::default()).await;

@@ -15,9 +15,7 @@ async fn service() -> (Service, Bench) {
 
 /// A request as the guard lets it through.
 fn from<T>(user: &str, message: T) -> Request<T> {
-    let text = String::new;
-    let (iss, aud, jti) = (text(), text(), text());
-    let claims = Claims { iss, aud, sub: user.into(), username: text(), jti, iat: 0, exp: 0 };
+    let claims = Claims { sub: user.into(), ..Claims::default() };
     let mut request = Request::new(message);
     request.extensions_mut().insert(Caller::User(claims));
     request
@@ -93,6 +91,30 @@ async fn a_list_comes_in_pages_newest_first_and_has_no_filters() {
     {
         assert_eq!(service.list_operations(from("ana", request)).await.expect_err("refused").code(), code);
     }
+}
+
+#[tokio::test]
+async fn a_page_of_big_results_ends_before_it_is_too_big_to_be_sent() {
+    let (service, bench) = service().await;
+    for id in ["1", "2", "3"] {
+        let result = Any { type_url: String::new(), value: vec![0; page::BYTES_MAX / 2] }.encode_to_vec();
+        bench.add(id, "ana", State::Done, Ok(result)).await;
+    }
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    for _ in 0..3 {
+        let page = service.list_operations(from("ana", listing(0, token))).await.expect("a page").into_inner();
+        assert!(page.encoded_len() < 4 << 20);
+        seen.extend(page.operations.into_iter().map(|operation| operation.name));
+        token = page.next_page_token;
+    }
+    assert_eq!((seen, token), (["3", "2", "1"].map(|id| format!("operations/{id}")).to_vec(), String::new()));
+}
+
+#[tokio::test]
+async fn an_answer_repeats_no_more_of_a_request_than_a_header_can_carry() {
+    let (service, _bench) = service().await;
+    let request = from("ana", proto::GetOperationRequest { name: format!("operations/{}", "x".repeat(100_000)) });
+    assert!(service.get_operation(request).await.expect_err("unknown").message().len() < 300);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use malla_runtime::module::Context;
-use malla_runtime::shutdown::Shutdown;
 use sea_orm::ActiveModelTrait as _;
 use sea_orm::IntoActiveModel as _;
 use tempfile::TempDir;
@@ -133,13 +133,4 @@ async fn cancelled_and_deleted_at_once_a_call_is_cancelled_before_it_is_gone() {
         assert_eq!(cancelled, Ok(()), "a queued call cannot vanish");
         assert!(matches!(deleted, Ok(()) | Err(Code::FailedPrecondition)), "{deleted:?}");
     }
-}
-
-#[tokio::test]
-async fn the_sweeper_ends_with_the_process() {
-    let bench = bench().await;
-    let shutdown = Shutdown::default();
-    let sweeper = tokio::spawn(crate::sweeper::run(bench.calls.clone(), shutdown.clone()));
-    shutdown.begin(std::time::Duration::ZERO).await;
-    sweeper.await.expect("the end");
 }

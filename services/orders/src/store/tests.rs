@@ -28,7 +28,7 @@ async fn a_line_holds_a_million_and_an_order_a_thousand_lines() {
     let closed = book.close(open, &prices).await.expect("written").expect("unchanged");
     assert_eq!(closed.order.total_minor, Some(99_999_999_000_000_000));
     let stored = book.get("ann", &closed.order.id).await.expect("stored");
-    assert_eq!(stored.lines.len(), LINES_MAX);
+    assert_eq!(stored.lines.len() as u64, LINES_MAX);
     assert!(stored.lines.iter().all(|line| line.unit_price_minor == Some(MINOR_MAX)));
 }
 

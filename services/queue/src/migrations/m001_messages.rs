@@ -91,7 +91,7 @@ impl MigrationTrait for Migration {
         for table in [messages, queues, keys, acks] {
             manager.create_table(table).await?;
         }
-        // Finds the oldest ready message, and counts them, without touching a row.
+        // Finds the oldest ready messages, and counts them without touching a row.
         let in_order = Index::create()
             .name("messages_in_order")
             .table(Messages::Table)
@@ -100,6 +100,16 @@ impl MigrationTrait for Migration {
             .col(Messages::Seq)
             .col(Messages::VisibleAt)
             .to_owned();
-        manager.create_index(in_order).await
+        manager.create_index(in_order).await?;
+        // For the sweep, which looks at times only.
+        let expiring = [
+            Index::create().name("messages_by_visibility").table(Messages::Table).col(Messages::VisibleAt).to_owned(),
+            Index::create().name("keys_by_time").table(Keys::Table).col(Keys::PushedAt).to_owned(),
+            Index::create().name("acks_by_time").table(Acks::Table).col(Acks::AckedAt).to_owned(),
+        ];
+        for index in expiring {
+            manager.create_index(index).await?;
+        }
+        Ok(())
     }
 }

@@ -9,7 +9,7 @@ fn value(kind: Kind) -> Value {
 
 fn field<T>(result: Result<T, Error>) -> &'static str {
     match result {
-        Err(Error::Invalid { field, .. }) => field,
+        Err(Error::Invalid(invalid)) => invalid.field,
         _ => "accepted",
     }
 }

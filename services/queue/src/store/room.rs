@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, DatabaseTransaction, ExprTrait as _, Set};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseTransaction, ExprTrait as _, QueryTrait as _, Set};
 
-use super::select::oldest;
+use super::entity::messages::{self, Column::Seq, Model as Message};
+use super::entity::queues::{self, Column::Name, Column::Stored};
+use super::select::Selected;
 use crate::config::Config;
 use crate::error::Error;
-use crate::tables::messages::{self, Column::Seq, Model as Message};
-use crate::tables::queues::{self, Column::Name, Column::Stored};
 
 /// Takes room for one message in a queue, and opens the queue if it is new.
 pub(super) async fn take(transaction: &DatabaseTransaction, config: &Config, queue: &str) -> Result<(), Error> {
@@ -32,17 +33,16 @@ pub(super) async fn take(transaction: &DatabaseTransaction, config: &Config, que
         return Err(Error::TooManyQueues { queue, max });
     }
     let row = queues::ActiveModel { name: Set(queue), stored: Set(1) };
-    queues::Entity::insert(row).exec_without_returning(transaction).await?;
+    // Another transaction may have opened it meanwhile, where they do not take turns.
+    let one_more = Expr::col((queues::Entity, Stored)).add(1);
+    let opened = OnConflict::column(Name).value(Stored, one_more).to_owned();
+    queues::Entity::insert(row).on_conflict(opened).exec_without_returning(transaction).await?;
     Ok(())
 }
 
-/// Removes the `limit` oldest messages among `which`.
-pub(super) async fn remove(
-    transaction: &DatabaseTransaction,
-    which: Condition,
-    limit: u64,
-) -> Result<Vec<Message>, DbErr> {
-    let chosen = Seq.in_subquery(oldest(which, limit));
+/// Removes the selected messages.
+pub(super) async fn remove(transaction: &DatabaseTransaction, selected: Selected) -> Result<Vec<Message>, DbErr> {
+    let chosen = Seq.in_subquery(selected.into_query());
     let removed = messages::Entity::delete_many().filter(chosen).exec_with_returning(transaction).await?;
     let mut counts = BTreeMap::<&str, i64>::new();
     for message in &removed {

@@ -1,11 +1,14 @@
-//! Which messages are meant: the states of the table in [`crate::tables::messages`] as conditions.
+//! Which messages are meant: the states of the table in [`super::entity::messages`] as conditions.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LockBehavior, LockType, SelectStatement};
-use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, QueryTrait as _};
+use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::{Condition, QueryOrder as _, QuerySelect as _};
 
 use super::Delivery;
-use crate::tables::messages::{self, Column};
+use super::entity::messages::{self, Column};
+
+/// Places (`seq`) of messages.
+pub(super) type Selected = Select<messages::Entity>;
 
 /// Those a receiver may have.
 pub(super) fn ready(queue: &str, now: i64) -> Condition {
@@ -30,14 +33,21 @@ pub(super) fn leased(Delivery { queue, id, receipt }: &Delivery, now: i64) -> Co
         .add(Column::VisibleAt.gt(now))
 }
 
-/// The `limit` oldest ones among `which`, as a subquery for a statement that changes them.
-pub(super) fn oldest(which: Condition, limit: u64) -> SelectStatement {
-    messages::Entity::find()
-        .select_only()
-        .column(Column::Seq)
-        .filter(which)
-        .order_by_asc(Column::Seq)
-        .limit(limit)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .into_query()
+/// The places of the `limit` oldest ones among `which`.
+pub(super) fn oldest(which: Condition, limit: u64) -> Selected {
+    places(which, limit).order_by_asc(Column::Seq)
+}
+
+/// The places of the `limit` ones among `which` that have been visible for longest.
+pub(super) fn longest_visible(which: Condition, limit: u64) -> Selected {
+    places(which, limit).order_by_asc(Column::VisibleAt)
+}
+
+/// The same, for a transaction that changes them: locked, without those that another has locked.
+pub(super) fn locked(selected: Selected) -> Selected {
+    selected.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+}
+
+fn places(which: Condition, limit: u64) -> Selected {
+    messages::Entity::find().select_only().column(Column::Seq).filter(which).limit(limit)
 }

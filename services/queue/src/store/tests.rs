@@ -1,12 +1,14 @@
 //! What the laws do not say: limits that are counted over all queues, and many callers at once.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use malla_runtime::module::Context;
-use malla_runtime::shutdown::Shutdown;
+use malla_runtime::page::BYTES_MAX;
 use prost_types::Value;
 use prost_types::value::Kind;
+use sea_orm::{QueryTrait as _, Statement};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
@@ -85,8 +87,50 @@ async fn a_sweep_takes_any_number_of_messages() {
         messages.push(["a", "b"][number % 2], body(number), None, 0).await.expect("room");
     }
     now.fetch_add(60_000, Ordering::SeqCst);
-    assert_eq!(messages.sweep().await.expect("a sweep"), SWEEP_MAX + 1);
+    assert_eq!(messages.sweep().await.expect("a sweep"), SWEEP_MAX as u64 + 1);
     assert_eq!(queues::Entity::find().count(&messages.store.connection).await.expect("a count"), 0);
+}
+
+/// A table that is read from end to end once a minute, under the lock of all writers, is no table for a busy queue.
+#[tokio::test]
+async fn a_sweep_finds_what_is_old_by_indexes() {
+    let Bench { messages, dir: _dir, .. } = bench(Config::default()).await;
+    let old = [
+        longest_visible(Condition::all().add(VisibleAt.lte(0)), 100).into_query().to_owned(),
+        keys::Entity::find().filter(keys::Column::PushedAt.lte(0)).into_query(),
+        acks::Entity::find().filter(acks::Column::AckedAt.lte(0)).into_query(),
+    ];
+    for query in old {
+        let sql = format!("EXPLAIN QUERY PLAN {}", query.to_string(sea_orm::sea_query::SqliteQueryBuilder));
+        let plan = messages.store.connection.query_all_raw(Statement::from_string(DatabaseBackend::Sqlite, sql)).await;
+        let detail = |row: sea_orm::QueryResult| row.try_get::<String>("", "detail").expect("a step");
+        let steps: Vec<String> = plan.expect("a plan").into_iter().map(detail).collect();
+        assert!(steps.len() == 1 && steps[0].contains("SEARCH") && steps[0].contains("INDEX"), "{steps:?}");
+    }
+}
+
+/// gRPC clients take 4 MiB. Messages leased in an answer that does not arrive would die without having been seen.
+#[tokio::test]
+async fn what_is_received_or_listed_at_once_fits_into_one_answer() {
+    let config = Config { message_bytes_max: 1 << 20, receives_max: 1, ..Config::default() };
+    let Bench { messages, now, dir: _dir } = bench(config).await;
+    let big = || Body::new(Some(&Value { kind: Some(Kind::StringValue("x".repeat(1_000_000))) })).expect("a body");
+    for _ in 0..5 {
+        messages.push("q", big(), None, 0).await.expect("room");
+    }
+    assert_eq!(messages.receive("q", 10, 1_000).await.expect("leases").len(), BYTES_MAX / 1_000_000);
+    assert_eq!(messages.receive("q", 10, 1_000).await.expect("leases").len(), 2, "the others are still there");
+    now.fetch_add(1_000, Ordering::SeqCst);
+    let letters = messages.dead_letters("q", 0, 10).await.expect("dead letters");
+    assert_eq!(letters.len(), BYTES_MAX / 1_000_000 + 1, "one more, by which a page is known not to be the last");
+}
+
+#[tokio::test]
+async fn an_answer_repeats_no_more_of_a_request_than_a_header_can_carry() {
+    let Bench { messages, dir: _dir, .. } = bench(Config::default()).await;
+    let unknown = Delivery { queue: "q".into(), id: "x".repeat(100_000), receipt: "x".into() };
+    let status = Status::from(messages.ack(&unknown).await.expect_err("stale"));
+    assert!(status.message().len() < 300, "{} bytes", status.message().len());
 }
 
 #[tokio::test]
@@ -198,13 +242,4 @@ async fn one_key_pushed_many_times_at_once_is_one_message() {
     let ids = gather(pushes).await;
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     assert_eq!(messages.count("q").await.expect("a count"), 1);
-}
-
-#[tokio::test]
-async fn the_sweeper_ends_with_the_process() {
-    let Bench { messages, dir: _dir, .. } = bench(Config::default()).await;
-    let shutdown = Shutdown::default();
-    let sweeper = tokio::spawn(crate::sweeper::run(messages, shutdown.clone()));
-    shutdown.begin(std::time::Duration::ZERO).await;
-    sweeper.await.expect("the end");
 }

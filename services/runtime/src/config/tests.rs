@@ -52,6 +52,13 @@ fn unknown_keys_and_sections_fail() {
 }
 
 #[test]
+fn a_number_out_of_its_range_is_refused_by_its_key() {
+    assert!(check_ranges("edge", [("a", 1, 1..=2), ("b", 2, 1..=2)]).is_ok());
+    let error = check_ranges("edge", [("a", 1, 1..=2), ("b", 3, 1..=2)]).expect_err("refused").to_string();
+    assert_eq!(error, "edge.b: \"3\" cannot be used; it may be 1 to 2");
+}
+
+#[test]
 fn secrets_are_never_printed() {
     let secret = Secret::new("hunter2");
     assert_eq!(format!("{secret:?}"), "***");

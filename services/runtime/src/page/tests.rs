@@ -18,6 +18,28 @@ fn a_foreign_token_is_refused() {
     }
 }
 
+#[test]
+fn a_key_that_is_not_of_this_list_is_refused() {
+    let number = |token: &str| parsed_key(token, |key| key.parse::<i64>().ok());
+    assert_eq!(number("").expect("the first page"), None);
+    assert_eq!(number(&token("7")).expect("own token"), Some(7));
+    assert_eq!(number(&token("x")).expect_err("refused").code(), tonic::Code::InvalidArgument);
+}
+
+#[test]
+fn a_page_ends_before_it_is_too_heavy_but_is_never_empty() {
+    let rows = [
+        (vec![], 1),
+        (vec![1, 1, 1], 3),
+        (vec![BYTES_MAX - 1, 1, 1], 2),
+        (vec![BYTES_MAX + 1, 1], 1),
+        (vec![1, usize::MAX, 1], 1),
+    ];
+    for (weights, expected) in rows {
+        assert_eq!(fitting(weights.iter().copied()), expected, "{weights:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn tokens_carry_any_key(text in "\\PC{1,40}") {

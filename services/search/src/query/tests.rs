@@ -33,6 +33,9 @@ fn names_fit_as_the_condition_says() {
         ("glob", "*.{txt,csv}", "a.csv", true),
         ("glob", "año*", "año.txt", true),
         ("glob", "a", "ab", false),
+        // As the contract says: one ASCII character, or one byte of another.
+        ("glob", "a?o", "año", false),
+        ("glob", "a??o", "año", true),
         ("pattern", "WEL", "welcome.txt", true),
         ("pattern", "wel*", "welcome.txt", true),
         ("pattern", "WEL*", "welcome.txt", false),
@@ -68,6 +71,17 @@ fn what_cannot_be_searched_for_is_refused_by_field() {
             assert_eq!(Query::new(conditions(field, bad)).expect_err(bad).field, field);
         }
     }
+}
+
+/// Begun anew at each byte, the search would compare a thousand times as many.
+#[test]
+fn what_almost_fits_everywhere_is_not_looked_at_again_and_again() {
+    let query = Query::new(conditions("content", &format!("{}b", "a".repeat(1_000)))).expect("valid");
+    let (mut finder, hay) = (query.finder().expect("content was given"), vec![b'a'; 1 << 20]);
+    let started = std::time::Instant::now();
+    assert!((0..8).all(|_| finder.feed(&hay).is_none()));
+    assert_eq!(finder.feed(b"b"), Some(1));
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 proptest! {

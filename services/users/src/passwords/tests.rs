@@ -46,7 +46,7 @@ async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
 
 #[tokio::test]
 async fn a_full_queue_and_a_long_wait_are_refused() {
-    let config = Config { hashes_waiting_max: 1, hash_wait_ms: 50, ..Config::default() };
+    let config = Config { registrations_waiting_max: 1, hash_wait_ms: 50, ..Config::default() };
     let passwords = Passwords::new(&config).expect("valid");
     let all = u32::try_from(passwords.cores.available_permits()).expect("few cores");
     let busy = passwords.cores.clone().acquire_many_owned(all).await.expect("open");
@@ -59,4 +59,15 @@ async fn a_full_queue_and_a_long_wait_are_refused() {
     assert_eq!((first, second), ((true, true), (true, false)), "the first waits in vain, the second finds no place");
     drop(busy);
     assert!(!hash().await.0, "cores are free again");
+}
+
+#[tokio::test]
+async fn registrations_that_wait_leave_logins_their_places() {
+    let config = Config { registrations_waiting_max: 0, hash_wait_ms: 10_000, ..Config::default() };
+    let passwords = Passwords::new(&config).expect("valid");
+    let all = u32::try_from(passwords.cores.available_permits()).expect("few cores");
+    let busy = passwords.cores.clone().acquire_many_owned(all).await.expect("open");
+    assert!(matches!(passwords.hash("Aa1xyz".into()).await, Err(Error::Busy)), "no place for a registration");
+    let (verdict, ()) = tokio::join!(passwords.verify("Aa1xyz".into(), None), async { drop(busy) });
+    assert_eq!(verdict.expect("a login waits for a core and gets it"), Verdict::Wrong);
 }

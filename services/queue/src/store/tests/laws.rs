@@ -179,7 +179,7 @@ impl Both {
                 let expired =
                     |state: &State| matches!(state, State::Ready { since } | State::Dead { since } if *since <= end);
                 model.entries.retain(|entry| !expired(&entry.state));
-                assert_eq!(messages.sweep().await.expect("a sweep"), before - model.entries.len());
+                assert_eq!(messages.sweep().await.expect("a sweep"), (before - model.entries.len()) as u64);
             }
             Step::Ack(back) => {
                 let delivery = self.delivery(back);
