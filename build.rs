@@ -24,6 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let mut own = compiler()?;
         own.open_file(&file)?;
+        // So that reflection and the edge know what errors carry.
+        own.open_file("google/rpc/error_details.proto")?;
         // Not `protox::compile`: its set has lost every custom option.
         fs::write(out.join(format!("{capability}.bin")), own.encode_file_descriptor_set())?;
         writeln!(

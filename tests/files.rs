@@ -1,6 +1,11 @@
 //! Files over HTTP: bytes in and out at any size, and no way out of the folder.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
+use malla_contracts::google::api::HttpBody;
+use malla_contracts::malla::files::v1::UploadFileRequest;
+use malla_contracts::malla::files::v1::files_service_client::FilesServiceClient;
 use serde_json::{Value, json};
 
 use crate::support::{Lane, Mesh, Topology};
@@ -115,11 +120,33 @@ async fn an_upload_that_fails_leaves_nothing() {
     );
     let anonymous = http.put(format!("{}/v1/files/x.txt", mesh.edge())).body("x").send().await.unwrap();
     assert_eq!(anonymous.status(), 401);
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let names = std::fs::read_dir(mesh.data_dir().join("files"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let left: Vec<String> =
         names.filter(|name| name.contains("big") || name.contains("cut") || name.starts_with('.')).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A reset stream looks like a complete one to a careless server: neither the edge nor the service may be that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_upload_that_is_broken_off_leaves_nothing() {
+    let mesh = Mesh::start(Topology::ProcessPerService).await;
+    let token = Lane::rest(&mesh).user("sender").await.token().to_owned();
+    for (address, path) in [(mesh.edge(), "edge.bin"), (mesh.address("files"), "direct.bin")] {
+        let mut client = FilesServiceClient::connect(address.to_owned()).await.unwrap();
+        let content = HttpBody { data: vec![7; PIECE].into(), ..HttpBody::default() };
+        let first = UploadFileRequest { path: path.to_owned(), content: Some(content) };
+        let pieces = futures_util::stream::iter([first]).chain(futures_util::stream::pending());
+        let mut request = tonic::Request::new(pieces);
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let upload = tokio::time::timeout(Duration::from_millis(500), client.upload_file(request)).await;
+        assert!(upload.is_err(), "it goes on until it is broken off");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!mesh.data_dir().join("files").join(path).exists(), "{path} passed for complete");
+    }
+    let hidden = std::fs::read_dir(mesh.data_dir().join("files")).unwrap().map(|entry| entry.unwrap().file_name());
+    let hidden: Vec<_> = hidden.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
 }

@@ -13,6 +13,7 @@ mod comments;
 mod contracts;
 mod files;
 mod grpc;
+mod http;
 mod legacy;
 mod operations;
 mod orders;

@@ -32,7 +32,10 @@ async fn a_wrong_setting_is_named_with_what_it_may_be() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().to_str().unwrap();
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let rows: [Row<'_>; 7] = [
+    let rows: [Row<'_>; 10] = [
+        (&[("MALLA_EDGE__H2_STREAMS_MAX", "0")], &["edge.h2_streams_max", "1 to"]),
+        (&[("MALLA_EDGE__JSON__NAMES", "snake")], &["edge.json.names", "snake", "camel", "proto"]),
+        (&[("MALLA_TELEMETRY__LOG", "[[[")], &["telemetry.log", "info"]),
         (&[("MALLA_EDGE__REQUESTS_MAX", "many")], &["edge.requests_max", "many", "integer"]),
         (&[("MALLA_EDGE__REQUEST_MAX", "1")], &["request_max", "requests_max"]),
         (&[("MALLA_EGDE__X", "1")], &["egde", "edge"]),
@@ -60,7 +63,7 @@ async fn a_taken_port_and_an_unwritable_data_dir_are_one_clear_line() {
     let address = taken.local_addr().unwrap().to_string();
     let output = run(&["run", "--listen", &address, "--admin", "off", "--data-dir", dir], &[]).await;
     assert_refused(&output, 1, &["edge", &address, "listen.edge"]);
-    assert!(!data.path().join("users.db").exists(), "no store was opened");
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing was written");
 
     let file = data.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
@@ -171,5 +174,15 @@ async fn what_was_acknowledged_survives_a_kill() {
         for comment in acknowledged {
             assert_eq!(stored.iter().filter(|row| **row == json!(comment)).count(), 1, "{comment} ({topology:?})");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mesh = Mesh::start(Topology::OneProcess).await;
+    for name in ["users.db", "mesh.token", "files"] {
+        let mode = std::fs::metadata(mesh.data_dir().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} is {mode:o}");
     }
 }

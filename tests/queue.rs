@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::support::{Lane, assert_fails, everywhere};
+use crate::support::{Lane, Mesh, Topology, assert_fails, everywhere};
 
 fn rpc(name: &str) -> String {
     format!("malla.queue.v1.QueueService/{name}")
@@ -113,4 +113,44 @@ async fn a_waiting_receiver_is_woken_by_a_push() {
         assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_kept_exactly_is_refused_not_changed() {
+    let mesh = Mesh::start(Topology::OneProcess).await;
+    let user = Lane::rest(&mesh).user("worker").await;
+    let push = async |body: String| {
+        let request = reqwest::Client::new().post(format!("{}/v1/queues/jobs/messages", mesh.edge()));
+        let request = request.bearer_auth(user.token()).header("content-type", "application/json").body(body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    for integer in ["9007199254740993", "-9007199254740993", "18446744073709551615"] {
+        let (status, text) = push(format!("{{\"a\": [1, {integer}]}}")).await;
+        assert!(status == 400 && text.contains("2^53") && text.contains("body.a.1"), "{integer}: {status} {text}");
+    }
+    assert_eq!(push("9007199254740992".into()).await.0, 200);
+    for (depth, expected) in [(30, 200), (32, 200), (33, 400), (60, 400), (10_000, 400)] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let (status, text) = push(format!("{}1{}", open.repeat(depth), close.repeat(depth))).await;
+            assert_eq!(status, expected, "{open} {depth} deep: {text}");
+        }
+    }
+}
+
+/// Large bodies keep every thread busy; whoever follows the authority must be heard all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn heavy_work_does_not_make_tokens_unverifiable() {
+    let mesh = Mesh::start(Topology::OneProcess).await;
+    let user = Lane::rest(&mesh).user("worker").await;
+    let body = json!((0..12_000).map(|number| (number.to_string(), json!(1))).collect::<serde_json::Map<_, _>>());
+    let pushes = (0..20).map(|_| {
+        let (user, body) = (user.clone(), body.clone());
+        tokio::spawn(async move { user.call(&rpc("Push"), json!({"queue": "jobs", "body": body})).await })
+    });
+    for outcome in futures_util::future::join_all(pushes).await {
+        if let Err(failure) = outcome.unwrap() {
+            assert!(!failure.message.contains("revoked"), "{failure:?}");
+        }
+    }
 }

@@ -3,7 +3,6 @@
 mod clients;
 mod first_bytes;
 mod rules;
-mod whole;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use malla_runtime::shutdown::Shutdown;
+use malla_runtime::whole::Whole;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -25,7 +25,6 @@ use tower::ServiceExt as _;
 use crate::config::Config;
 use crate::edge::Edge;
 use clients::Clients;
-use whole::Whole;
 
 pub(crate) use rules::check;
 

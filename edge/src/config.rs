@@ -21,7 +21,7 @@ pub struct Config {
     /// From accepting a connection to its first bytes. Default 5000.
     pub first_byte_timeout_ms: u64,
     /// From the first to the last byte of a request's headers, and the longest a connection may idle between two
-    /// requests over HTTP/1. Default 10000.
+    /// requests over HTTP/1. Default 30000.
     pub header_timeout_ms: u64,
     /// The longest pause between two pieces of a request's body. Default 10000.
     pub body_idle_timeout_ms: u64,
@@ -93,7 +93,7 @@ impl Default for Config {
             connection_age_ms: 3_600_000,
             requests_max: 1_000,
             first_byte_timeout_ms: 5_000,
-            header_timeout_ms: 10_000,
+            header_timeout_ms: 30_000,
             body_idle_timeout_ms: 10_000,
             deadline_ms: 15_000,
             sse_heartbeat_ms: 15_000,
@@ -112,6 +112,35 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// [`malla_runtime::config::Error::Invalid`] for the first value that cannot be used.
+    pub fn check(&self) -> Result<(), malla_runtime::config::Error> {
+        const DAY_MS: u64 = 86_400_000;
+        let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        malla_runtime::config::check_ranges(
+            "edge",
+            [
+                ("connections_max", count(self.connections_max), 1..=10_000_000),
+                ("connections_per_ip_max", count(self.connections_per_ip_max), 1..=10_000_000),
+                ("connection_age_ms", self.connection_age_ms, 1_000..=30 * DAY_MS),
+                ("requests_max", count(self.requests_max), 1..=10_000_000),
+                ("first_byte_timeout_ms", self.first_byte_timeout_ms, 10..=DAY_MS),
+                ("header_timeout_ms", self.header_timeout_ms, 10..=DAY_MS),
+                ("body_idle_timeout_ms", self.body_idle_timeout_ms, 10..=DAY_MS),
+                ("deadline_ms", self.deadline_ms, 1..=DAY_MS),
+                ("sse_heartbeat_ms", self.sse_heartbeat_ms, 100..=DAY_MS),
+                ("uri_bytes_max", count(self.uri_bytes_max), 16..=65_534),
+                ("body_bytes_max", self.body_bytes_max, 1..=1 << 30),
+                ("upload_bytes_max", self.upload_bytes_max, 1..=1 << 40),
+                ("message_bytes_max", count(self.message_bytes_max), 1_024..=1 << 30),
+                ("h2_streams_max", self.h2_streams_max.into(), 1..=100_000),
+                ("h2_keepalive_ms", self.h2_keepalive_ms, 100..=DAY_MS),
+            ],
+        )
+    }
+
     pub(crate) fn body_idle_timeout(&self) -> Duration {
         Duration::from_millis(self.body_idle_timeout_ms)
     }

@@ -109,7 +109,11 @@ impl Health {
     fn set(&self, backend: &Backend, state: State) {
         let state = if state == State::Serving { State::Serving } else { State::NotServing };
         if self.registry.get(&backend.name).is_some_and(|before| before != state) {
-            tracing::info!(backend = %backend.name, state = state.as_str_name(), "a backend's health changed");
+            if state == State::Serving {
+                tracing::info!(backend = %backend.name, "a backend serves");
+            } else {
+                tracing::warn!(backend = %backend.name, "a backend does not serve any more");
+            }
         }
         for name in backend.services.iter().chain([&backend.name]) {
             self.registry.set(name, state);

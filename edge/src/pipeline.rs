@@ -55,7 +55,7 @@ async fn answer(
     body: Body,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
-    accept::check(&edge.config, &head)?;
+    accept::check(&edge.config, &head).map_err(|rejection| rejection.closing(head.version))?;
     authenticate::strip(&mut head.headers, lane);
     if edge.config.schemeless_authorization {
         authenticate::add_scheme(&mut head.headers);

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use malla_runtime::telemetry;
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
-use opentelemetry::{KeyValue, global};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -27,12 +28,8 @@ pub(crate) struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let duration = global::meter("malla")
-            .f64_histogram("http.server.request.duration")
-            .with_unit("s")
-            .with_description("Time from a request's arrival to the end of its response")
-            .build();
-        Self { duration }
+        let description = "Time from a request's arrival to the end of its response";
+        Self { duration: telemetry::duration_histogram("http.server.request.duration", description) }
     }
 }
 
@@ -119,6 +116,8 @@ impl Drop for Record {
             elapsed.as_secs_f64(),
             &[
                 KeyValue::new("http.request.method", self.http_method.clone()),
+                // Empty where nothing matched: a path a client made up is no label.
+                KeyValue::new("rpc.method", self.rpc.clone()),
                 KeyValue::new("code", code),
                 KeyValue::new("lane", self.lane.name()),
             ],
@@ -135,7 +134,7 @@ impl Drop for Record {
                     code,
                     lane = self.lane.name(),
                     refused_by = self.refused_by,
-                    duration_ms = elapsed.as_secs_f64() * 1_000.0,
+                    duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
                     request.id = self.request_id,
                     bytes = self.bytes,
                 },

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -44,6 +44,14 @@ impl Source {
 }
 
 impl Rejection {
+    /// Closes the connection too: where a request's framing is in doubt, so is where the next one begins.
+    pub(crate) fn closing(mut self, version: Version) -> Self {
+        if version < Version::HTTP_2 {
+            self.push(header::CONNECTION, "close");
+        }
+        self
+    }
+
     /// A refusal of the edge's own.
     pub(crate) fn new(status: Status) -> Self {
         let mut rejection =

@@ -207,6 +207,10 @@ impl RequestPlan {
 
     fn form(&self, text: &[u8]) -> Result<DynamicMessage, Vec<Violation>> {
         let pairs = params::split(text).map_err(|violation| vec![violation])?;
+        if !self.lenient && pairs.first().is_some_and(|(name, _)| name.starts_with(['{', '['])) {
+            let hint = "looks like JSON, but its content type says it is a form: send content-type: application/json";
+            return Err(vec![Violation::new("", hint)]);
+        }
         let mut message = DynamicMessage::new(self.message.clone());
         let BodyTarget::Field(field) = &self.body else {
             let rules = Rules { lenient: self.lenient, aliases: &self.aliases, taken: None };

@@ -21,6 +21,12 @@ struct Check {
 
 impl Check {
     fn message(&mut self, tree: &mut Value, message: &MessageDescriptor) {
+        if matches!(
+            message.full_name(),
+            "google.protobuf.Value" | "google.protobuf.Struct" | "google.protobuf.ListValue"
+        ) {
+            return self.exact(tree);
+        }
         // These have forms of their own, and whatever is wrong inside is found when they are read.
         if message.full_name().starts_with("google.protobuf.") {
             return;
@@ -82,6 +88,33 @@ impl Check {
             Kind::Message(message) => self.message(value, message),
             kind if self.lenient => coerce(value, kind),
             _ => {}
+        }
+    }
+
+    /// Numbers of any JSON are doubles in protobuf: an integer they cannot hold is refused, not changed.
+    fn exact(&mut self, tree: &Value) {
+        const EXACT_MAX: u64 = 1 << 53;
+        match tree {
+            Value::Number(number) => {
+                let size = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
+                if size.is_some_and(|size| size > EXACT_MAX) {
+                    let description = "is an integer beyond 2^53, which cannot be kept exactly; send it as a string";
+                    self.violations.push(Violation::new(self.path.join("."), description.to_owned()));
+                }
+            }
+            Value::Array(elements) => {
+                self.inside(elements.iter().enumerate().map(|(at, element)| (at.to_string(), element)))
+            }
+            Value::Object(entries) => self.inside(entries.iter().map(|(key, value)| (key.clone(), value))),
+            _ => {}
+        }
+    }
+
+    fn inside<'v>(&mut self, values: impl Iterator<Item = (String, &'v Value)>) {
+        for (name, value) in values {
+            self.path.push(name);
+            self.exact(value);
+            self.path.pop();
         }
     }
 

@@ -8,8 +8,9 @@ use serde_json::{Map, Number, Value};
 #[cfg(test)]
 mod tests;
 
-/// Deepest nesting of arrays and objects.
-const DEPTH_MAX: usize = 64;
+/// Deepest nesting of arrays and objects. A level of a `google.protobuf.Struct` is three of protobuf, whose readers stop
+/// at 100.
+const DEPTH_MAX: usize = 32;
 
 /// Parses a JSON text.
 ///

@@ -14,11 +14,14 @@ mod run;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::fs::Mode;
 
 /// `EX_USAGE` of sysexits: the command was used wrongly.
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    // What this process writes is for its owner alone: keys, hashes, other people's files.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -81,6 +81,8 @@ impl Process {
             listen: settings.section("listen")?,
         };
         process.check_names()?;
+        process.edge.check()?;
+        process.telemetry.filter()?;
         process.refuse_development_token()?;
         Ok(process)
     }
@@ -172,7 +174,7 @@ impl Process {
                     known: services.join(", ") + ", edge, admin",
                 });
             }
-            self.address(name, 0)?;
+            self.address(name, 8000)?;
         }
         match self.discovery.keys().find(|name| !services.contains(&name.as_str())) {
             Some(name) => Err(Error::Unknown { name: format!("discovery.{name}"), known: services.join(", ") }),

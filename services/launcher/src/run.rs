@@ -11,7 +11,7 @@ use malla_runtime::admin::{self, Admin};
 use malla_runtime::auth::{Authenticator, mesh_header};
 use malla_runtime::config::Error;
 use malla_runtime::health::Registry;
-use malla_runtime::link::Links;
+use malla_runtime::link::{Link, Links};
 use malla_runtime::module::{Context, Entry, Started};
 use malla_runtime::shutdown::{self, Shutdown};
 use malla_runtime::telemetry::Telemetry;
@@ -32,10 +32,10 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
     let local: Vec<&str> = process.services.iter().map(|(entry, _)| entry.name).collect();
     let links = Links::new(&local, &process.discovery)?;
     refuse_missing(&process)?;
-    let telemetry = Arc::new(Telemetry::start(&process.telemetry)?);
+    let telemetry = Arc::new(Telemetry::start(&process.telemetry).map_err(|error| anyhow!(error))?);
+    let listeners = Listeners::bind(&process).await?;
     data_dir::prepare(&process.data_dir)?;
     data_dir::complete_auth(&mut process.auth, &process.data_dir)?;
-    let listeners = Listeners::bind(&process).await?;
 
     let shutdown = Shutdown::new(Duration::from_millis(process.shutdown.drain_ms));
     let signals = tokio::spawn(shutdown::on_signal(shutdown.clone(), process.shutdown.clone()));
@@ -54,9 +54,9 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
         started.push((entry, service.map_err(|error| anyhow!("{}: {error}", entry.name))?));
     }
     if needs_authority {
-        let link = links.get(AUTHORITY)?.as_service(&mesh_header(&process.auth)?);
-        tokio::spawn(authenticator.clone().follow(malla_users::authority(link)));
-        if local.contains(&AUTHORITY) {
+        let local = local.contains(&AUTHORITY);
+        follow_authority(&process, &links, local, authenticator.clone())?;
+        if local {
             authenticator.ready(AUTHORITY_WAIT).await;
         }
     }
@@ -66,6 +66,29 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
     serve(listeners, edge, started, &process.server, health, telemetry.clone(), &shutdown).await?;
     signals.abort();
     tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+    Ok(())
+}
+
+/// Follows the authority on a thread of its own: work that keeps every other one busy must not silence it, or tokens
+/// would be refused.
+fn follow_authority(
+    process: &Process,
+    links: &Links,
+    local: bool,
+    authenticator: Arc<Authenticator>,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let link = {
+        // A channel lives on the runtime it is made on, so this one is made anew.
+        let _entered = runtime.enter();
+        match process.discovery.get(AUTHORITY) {
+            Some(address) if !local => Link::remote(AUTHORITY, address)?,
+            _ => links.get(AUTHORITY)?,
+        }
+    };
+    let authority = malla_users::authority(link.as_service(&mesh_header(&process.auth)?));
+    let follow = move || runtime.block_on(authenticator.follow(authority));
+    std::thread::Builder::new().name(AUTHORITY.to_owned()).spawn(follow)?;
     Ok(())
 }
 

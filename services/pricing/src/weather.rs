@@ -75,6 +75,8 @@ pub(crate) enum Error {
     TooLong,
     #[error("the answer could not be read: {0}")]
     Unreadable(#[from] serde_json::Error),
+    #[error("the answer names no condition")]
+    Empty,
 }
 
 /// What is read of an answer.
@@ -140,6 +142,9 @@ async fn conditions(request: RequestBuilder) -> Result<Vec<i32>, Error> {
         return Err(Error::Refused(response.status()));
     }
     let answer: Answer = serde_json::from_slice(&body(response).await?)?;
+    if answer.weather.is_empty() {
+        return Err(Error::Empty);
+    }
     Ok(answer.weather.into_iter().take(CONDITIONS_MAX).map(|condition| condition.id).collect())
 }
 

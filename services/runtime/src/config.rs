@@ -17,12 +17,12 @@ pub const DEFAULT_FILE: &str = "malla.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A value of the wrong type, an unknown key, or a file that cannot be read.
-    #[error("{key}: {source}")]
+    #[error("{key}: {reason}")]
     Read {
         /// The full key, or the file's path.
         key: String,
-        /// What it was and what it may be.
-        source: Box<::config::ConfigError>,
+        /// What it was and what it may be, in one line.
+        reason: String,
     },
     /// A section nobody knows.
     #[error("unknown section or key {name:?}; known are: {known}")]
@@ -33,7 +33,7 @@ pub enum Error {
         known: String,
     },
     /// A value that is needed and not there.
-    #[error("{key} is not set; {expected}")]
+    #[error("not set: {key}; {expected}")]
     Missing {
         /// The full key.
         key: String,
@@ -53,6 +53,11 @@ pub enum Error {
 }
 
 impl Error {
+    fn read(key: impl Into<String>, reason: impl ToString) -> Self {
+        let reason = reason.to_string();
+        Self::Read { key: key.into(), reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") }
+    }
+
     /// A value that is needed and not there.
     pub fn missing(key: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Missing { key: key.into(), expected: expected.into() }
@@ -77,7 +82,7 @@ impl Settings {
     /// [`Error::Read`] when the file cannot be read or is no TOML.
     pub fn load(defaults: &str, file: Option<&Path>, overrides: &[(String, String)]) -> Result<Self, Error> {
         let path = file.map_or_else(|| PathBuf::from(DEFAULT_FILE), Path::to_path_buf);
-        let read = |source| Error::Read { key: path.display().to_string(), source: Box::new(source) };
+        let read = |reason: ::config::ConfigError| Error::read(path.display().to_string(), reason);
         let mut builder = ::config::Config::builder()
             .add_source(File::from_str(defaults, FileFormat::Toml))
             .add_source(File::from(path.as_path()).format(FileFormat::Toml).required(file.is_some()))
@@ -96,15 +101,21 @@ impl Settings {
         let value = match self.0.get::<::config::Value>(section) {
             Ok(value) => value,
             Err(::config::ConfigError::NotFound(_)) => return Ok(T::default()),
-            Err(source) => return Err(Error::Read { key: section.to_owned(), source: Box::new(source) }),
+            Err(reason) => return Err(Error::read(section, reason)),
         };
         serde_path_to_error::deserialize(value).map_err(|error| {
             let key = match error.path().to_string() {
                 path if path == "." => section.to_owned(),
                 path => format!("{section}.{path}"),
             };
-            Error::Read { key, source: Box::new(error.into_inner()) }
+            Error::read(key, self.variants::<T>(section).unwrap_or_else(|| error.inner().to_string()))
         })
+    }
+
+    /// What serde's own reader says of a word that is none of an enum's: unlike the settings' reader it lists them.
+    fn variants<T: DeserializeOwned>(&self, section: &str) -> Option<String> {
+        let error = serde_json::from_value::<T>(self.0.get(section).ok()?).err()?.to_string();
+        error.contains("unknown variant").then_some(error)
     }
 
     /// Refuses sections and top-level keys that are not in `known`.

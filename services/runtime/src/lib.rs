@@ -21,3 +21,4 @@ pub mod status;
 pub mod sweeper;
 pub mod telemetry;
 pub mod wait;
+pub mod whole;

@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 use crate::guard::{Config, Guard};
 use crate::link::CONNECTION_WINDOW_BYTES;
 use crate::shutdown::Shutdown;
+use crate::whole::Whole;
 
 const STREAMS_MAX: u32 = 256;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -70,7 +71,8 @@ fn connection(
     guard: Guard,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     let _ = stream.set_nodelay(true);
-    let service = guard.map_request(|request: http::Request<hyper::body::Incoming>| request.map(Body::new));
+    let service =
+        guard.map_request(|request: http::Request<hyper::body::Incoming>| request.map(|body| Body::new(Whole(body))));
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

@@ -23,6 +23,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use crate::config;
+
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The exporter is itself a gRPC client: spans about exports would breed spans.
 const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,reqwest=warn,sqlx=warn,sea_orm=warn,\
@@ -56,16 +58,21 @@ impl Default for Config {
     }
 }
 
-/// Why telemetry could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// `telemetry.log` is no filter.
-    #[error("telemetry.log: {0}; it may be a level (error, warn, info, debug, trace) or target=level pairs")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// The OTLP exporter or the metrics reader could not be made.
-    #[error("telemetry: {0}")]
-    Exporter(Box<dyn std::error::Error + Send + Sync>),
+impl Config {
+    /// What is logged.
+    ///
+    /// # Errors
+    /// [`config::Error::Invalid`] when `log` is no filter.
+    pub fn filter(&self) -> Result<EnvFilter, config::Error> {
+        EnvFilter::try_new(format!("{QUIET},{}", self.log)).map_err(|_| {
+            let expected = "it may be a level (error, warn, info, debug, trace) or target=level pairs";
+            config::Error::invalid("telemetry.log", &self.log, expected)
+        })
+    }
 }
+
+/// Why telemetry could not be set up.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The telemetry of a process, to be shut down at its end.
 #[derive(Debug)]
@@ -79,16 +86,16 @@ impl Telemetry {
     /// Sets up logs, traces and metrics for the whole process. Call once, inside a tokio runtime.
     ///
     /// # Errors
-    /// [`Error`] for a filter that cannot be read or an exporter that cannot be made.
-    pub fn start(config: &Config) -> Result<Self, Error> {
+    /// For a filter that cannot be read or an exporter that cannot be made.
+    pub fn start(config: &Config) -> Result<Self, Failure> {
         let exporting = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").is_ok_and(|endpoint| !endpoint.is_empty());
         let resource = Resource::builder().with_service_name("malla").build();
-        let (metrics, meters) = meters(&resource, exporting).map_err(Error::Exporter)?;
-        let tracer = if exporting { Some(tracer(resource).map_err(Error::Exporter)?) } else { None };
+        let (metrics, meters) = meters(&resource, exporting)?;
+        let tracer = if exporting { Some(tracer(resource)?) } else { None };
         global::set_meter_provider(meters.clone());
         global::set_text_map_propagator(TraceContextPropagator::new());
 
-        let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log))?;
+        let filter = config.filter()?;
         let json = config.format == Format::Json || (config.format == Format::Auto && !std::io::stderr().is_terminal());
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let logs = if json {
@@ -116,8 +123,6 @@ impl Telemetry {
         let _ = self.meters.shutdown_with_timeout(FLUSH_TIMEOUT);
     }
 }
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn meters(resource: &Resource, exporting: bool) -> Result<(prometheus::Registry, SdkMeterProvider), Failure> {
     let registry = prometheus::Registry::new();
@@ -169,6 +174,15 @@ impl Injector for Sent<'_> {
     }
 }
 
+/// A histogram of seconds, with the bounds of OpenTelemetry's semantic conventions.
+#[must_use]
+pub fn duration_histogram(name: &'static str, description: &'static str) -> Histogram<f64> {
+    const BOUNDS_S: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    let meter = global::meter("malla");
+    let histogram = meter.f64_histogram(name).with_description(description).with_unit("s");
+    histogram.with_boundaries(BOUNDS_S.to_vec()).build()
+}
+
 /// What is measured of the calls a service handles.
 #[derive(Clone, Debug)]
 pub struct RpcMetrics {
@@ -177,12 +191,8 @@ pub struct RpcMetrics {
 
 impl Default for RpcMetrics {
     fn default() -> Self {
-        let duration = global::meter("malla")
-            .f64_histogram("rpc.server.duration")
-            .with_unit("s")
-            .with_description("Time from a call's arrival to the end of its response")
-            .build();
-        Self { duration }
+        let description = "Time from a call's arrival to the end of its response";
+        Self { duration: duration_histogram("rpc.server.duration", description) }
     }
 }
 

@@ -32,8 +32,10 @@ pub(crate) enum Error {
     NoKey,
     #[error("password hash: {0}")]
     Hash(#[from] argon2::password_hash::Error),
-    #[error("hashing was cut off: {0}")]
-    Hashing(#[from] tokio::task::JoinError),
+    #[error("hashing was cut off")]
+    CutOff,
+    #[error("no threads to hash on: {0}")]
+    Workers(#[source] std::io::Error),
     #[error("token: {0}")]
     Token(#[from] jsonwebtoken::errors::Error),
     #[error("store: {0}")]
@@ -51,7 +53,9 @@ impl From<Error> for Status {
             Error::Busy => status::exhausted(text, BUSY_RETRY),
             Error::UnknownToken | Error::UnknownUser => Self::not_found(text),
             Error::Store(error) => database::status(&error),
-            Error::NoKey | Error::Hash(_) | Error::Hashing(_) | Error::Token(_) => status::internal(&error),
+            Error::NoKey | Error::Hash(_) | Error::CutOff | Error::Workers(_) | Error::Token(_) => {
+                status::internal(&error)
+            }
         }
     }
 }

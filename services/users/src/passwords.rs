@@ -1,14 +1,17 @@
-//! Hashes and verifies passwords with argon2id, on as many cores as there are and no more.
+//! Hashes and verifies passwords with argon2id, on threads of its own: as many as there are cores and no more. Their
+//! number bounds the memory too, since an allocator keeps what a thread once had.
 //!
 //! Knows nothing of accounts, but takes as long for one that does not exist.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{self, PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -31,10 +34,13 @@ pub(crate) enum Verdict {
     Outdated(String),
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 /// The pool of workers.
 #[derive(Debug)]
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
+    workers: mpsc::Sender<Job>,
     cores: Arc<Semaphore>,
     /// Places to wait for a core; each kind of call has its own, so that neither fills the other's.
     logins: Semaphore,
@@ -49,10 +55,11 @@ impl Passwords {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(password_hash::Error::from)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             decoy: argon2.hash_password(uuid::Uuid::new_v4().as_bytes())?.to_string(),
             argon2,
+            workers: workers(cores)?,
             cores: Arc::new(Semaphore::new(cores)),
             logins: Semaphore::new(config.logins_waiting_max as usize),
             registrations: Semaphore::new(config.registrations_waiting_max as usize),
@@ -79,12 +86,15 @@ impl Passwords {
         job: impl FnOnce(&Argon2<'static>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (core, argon2) = (self.core(queue).await?, self.argon2.clone());
+        let (done, outcome) = oneshot::channel();
         let work = move || {
             // Held by the work, not by the call: a caller that leaves does not free the core.
             let _core = core;
-            job(&argon2)
+            // A caller that has left wants no answer.
+            let _ = done.send(job(&argon2));
         };
-        tokio::task::spawn_blocking(work).await?
+        self.workers.send(Box::new(work)).map_err(|_| Error::CutOff)?;
+        outcome.await.map_err(|_| Error::CutOff)?
     }
 
     /// A core, in the order of asking.
@@ -98,6 +108,24 @@ impl Passwords {
             _ => Err(Error::Busy),
         }
     }
+}
+
+/// Starts threads that work off jobs until the sender is dropped.
+fn workers(count: usize) -> Result<mpsc::Sender<Job>, Error> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..count {
+        let jobs = jobs.clone();
+        let next = move || jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let work = move || {
+            while let Ok(job) = next() {
+                // A job that panics fails its call, by not answering, and not its worker.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+            }
+        };
+        thread::Builder::new().name("passwords".into()).spawn(work).map_err(Error::Workers)?;
+    }
+    Ok(sender)
 }
 
 fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> Result<Verdict, Error> {

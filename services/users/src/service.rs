@@ -71,7 +71,11 @@ impl UsersService for Service {
         &self,
         request: Request<proto::UserExistsRequest>,
     ) -> Result<Response<proto::UserExistsResponse>, Status> {
-        self.accounts.get_by_name(&request.into_inner().username).await?;
+        let username = request.into_inner().username;
+        if username.trim().is_empty() {
+            return Err(status::invalid("username", "must be given"));
+        }
+        self.accounts.get_by_name(&username).await?;
         Ok(Response::new(proto::UserExistsResponse { exists: true }))
     }
 

@@ -11,7 +11,8 @@ use hyper::body::Incoming;
 use tonic::Status;
 
 /// A body that fails, and never with CANCELLED, unless all of it came.
-pub(super) struct Whole(pub(super) Incoming);
+#[derive(Debug)]
+pub struct Whole(pub Incoming);
 
 impl Body for Whole {
     type Data = Bytes;
