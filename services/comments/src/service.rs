@@ -94,7 +94,7 @@ fn comment(stored: Comment) -> proto::Comment {
         email: stored.email,
         comment: stored.comment,
         content_id: stored.content_id,
-        create_time: Some(timestamp(stored.create_time_ms)),
+        create_time: Some(timestamp(stored.created_ms)),
     }
 }
 

@@ -24,7 +24,7 @@ mod entity {
         /// What it says.
         pub comment: String,
         /// When it was stored, in milliseconds since 1970.
-        pub create_time_ms: i64,
+        pub created_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -79,7 +79,7 @@ impl Comments {
             .exec_with_returning(&transaction)
             .await?;
         let position = counted.first().ok_or_else(no_last_position)?.position;
-        let comment = Comment { position, content_id, email, comment, create_time_ms: now_ms() };
+        let comment = Comment { position, content_id, email, comment, created_ms: now_ms() };
         let row = entity::ActiveModel::from(comment.clone()).reset_all();
         entity::Entity::insert(row).exec_without_returning(&transaction).await?;
         transaction.commit().await?;

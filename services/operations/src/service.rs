@@ -132,8 +132,8 @@ fn operation(call: Call) -> Result<proto::Operation, Error> {
             State::Cancelled => Progress::Cancelled,
         }
         .into(),
-        create_time: Some(timestamp(call.created_at)),
-        update_time: Some(timestamp(call.updated_at)),
+        create_time: Some(timestamp(call.created_ms)),
+        update_time: Some(timestamp(call.modified_ms)),
         attempts: call.attempts,
     };
     let result = match (call.error, call.response) {

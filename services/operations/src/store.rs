@@ -34,11 +34,11 @@ mod entity {
         pub error: Option<Vec<u8>>,
         /// How often it was tried.
         pub attempts: i32,
-        pub created_at: i64,
+        pub created_ms: i64,
         /// When the state last changed.
-        pub updated_at: i64,
+        pub modified_ms: i64,
         /// Set when done.
-        pub expires_at: Option<i64>,
+        pub expires_ms: Option<i64>,
     }
 
     /// How far a call is.
@@ -118,8 +118,8 @@ impl Calls {
         let cancelled = entity::Entity::update_many()
             .col_expr(Column::State, Expr::value(State::Cancelled))
             .col_expr(Column::Error, Expr::value(error.encode_to_vec()))
-            .col_expr(Column::UpdatedAt, Expr::value(now))
-            .col_expr(Column::ExpiresAt, Expr::value(now + self.retention_ms))
+            .col_expr(Column::ModifiedMs, Expr::value(now))
+            .col_expr(Column::ExpiresMs, Expr::value(now + self.retention_ms))
             .filter(self.known(owner))
             .filter(Column::Id.eq(id))
             .filter(Column::State.eq(State::Queued))
@@ -144,13 +144,13 @@ impl Calls {
 
     /// Removes the calls whose retention is over, and returns how many.
     pub(crate) async fn sweep(&self) -> Result<u64, Error> {
-        let expired = Column::ExpiresAt.lte((self.clock)());
+        let expired = Column::ExpiresMs.lte((self.clock)());
         Ok(entity::Entity::delete_many().filter(expired).exec(&self.store.connection).await?.rows_affected)
     }
 
     /// What exists for a caller.
     fn known(&self, owner: &str) -> Condition {
-        let kept = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt((self.clock)()));
+        let kept = Condition::any().add(Column::ExpiresMs.is_null()).add(Column::ExpiresMs.gt((self.clock)()));
         Condition::all().add(Column::Owner.eq(owner)).add(kept)
     }
 }

@@ -164,8 +164,8 @@ fn leased(message: Message) -> Result<proto::Message, Error> {
         id: message.id,
         receipt: message.receipt.unwrap_or_default(),
         attempts: message.attempts,
-        enqueue_time: Some(timestamp(message.enqueued_at)),
-        lease_expire_time: Some(timestamp(message.visible_at)),
+        enqueue_time: Some(timestamp(message.pushed_ms)),
+        lease_expire_time: Some(timestamp(message.visible_ms)),
     })
 }
 
@@ -174,8 +174,8 @@ fn dead(message: Message) -> Result<proto::DeadLetter, Error> {
         body: Some(value(&message.body)?),
         id: message.id,
         attempts: message.attempts,
-        enqueue_time: Some(timestamp(message.enqueued_at)),
-        dead_time: Some(timestamp(message.visible_at)),
+        enqueue_time: Some(timestamp(message.pushed_ms)),
+        dead_time: Some(timestamp(message.visible_ms)),
     })
 }
 

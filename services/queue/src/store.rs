@@ -22,7 +22,7 @@ mod entity;
 mod room;
 mod select;
 
-use entity::messages::Column::{Attempts, EnqueuedAt, IsFinal, Queue, Receipt, Seq, VisibleAt};
+use entity::messages::Column::{Attempts, IsFinal, PushedMs, Queue, Receipt, Seq, VisibleMs};
 use entity::{acks, keys, messages, queues};
 use select::{Selected, dead, leased, locked, longest_visible, oldest, ready};
 
@@ -82,7 +82,7 @@ impl Messages {
         let now = (self.clock)();
         if let Some(key) = key {
             let (queue, key, fingerprint) = (queue.to_owned(), key.to_owned(), body.fingerprint());
-            let claim = keys::Model { queue, key, fingerprint, id: id.clone(), pushed_at: now };
+            let claim = keys::Model { queue, key, fingerprint, id: id.clone(), pushed_ms: now };
             if let Some(first) = claim_key(&transaction, claim).await? {
                 return Ok(first);
             }
@@ -92,8 +92,8 @@ impl Messages {
             seq: NotSet,
             id: Set(id.clone()),
             queue: Set(queue.to_owned()),
-            enqueued_at: Set(now),
-            visible_at: Set(now + delay_ms),
+            pushed_ms: Set(now),
+            visible_ms: Set(now + delay_ms),
             receipt: Set(None),
             attempts: Set(0),
             is_final: Set(false),
@@ -130,7 +130,7 @@ impl Messages {
         let chosen = fitting(&transaction, locked(oldest(now)), 0).await?;
         let mut received = messages::Entity::update_many()
             .col_expr(Receipt, Expr::value(Uuid::new_v4().to_string()))
-            .col_expr(VisibleAt, Expr::value(now + visibility_ms))
+            .col_expr(VisibleMs, Expr::value(now + visibility_ms))
             .col_expr(Attempts, Expr::col(Attempts).add(1))
             .col_expr(IsFinal, Expr::col(Attempts).add(1).gte(self.config.receives_max))
             .filter(Seq.is_in(chosen))
@@ -148,13 +148,13 @@ impl Messages {
         if room::remove(&transaction, locked(oldest(leased(delivery, now), 1))).await?.is_empty() {
             let known = acks::Entity::find_by_id(&delivery.id)
                 .filter(acks::Column::Receipt.eq(&delivery.receipt))
-                .filter(acks::Column::AckedAt.gt(now - TOMBSTONE_MS))
+                .filter(acks::Column::AckedMs.gt(now - TOMBSTONE_MS))
                 .one(&transaction)
                 .await?;
             return known.map(|_| ()).ok_or_else(|| stale(delivery));
         }
         let (id, receipt) = (Set(delivery.id.clone()), Set(delivery.receipt.clone()));
-        let row = acks::ActiveModel { id, receipt, acked_at: Set(now) };
+        let row = acks::ActiveModel { id, receipt, acked_ms: Set(now) };
         acks::Entity::insert(row).exec_without_returning(&transaction).await?;
         Ok(transaction.commit().await?)
     }
@@ -164,7 +164,7 @@ impl Messages {
         let now = (self.clock)();
         let given_back = messages::Entity::update_many()
             .col_expr(Receipt, Expr::value(None::<String>))
-            .col_expr(VisibleAt, Expr::value(now + delay_ms))
+            .col_expr(VisibleMs, Expr::value(now + delay_ms))
             .filter(leased(delivery, now))
             .exec(&self.store.connection)
             .await?;
@@ -175,7 +175,7 @@ impl Messages {
     pub(crate) async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error> {
         let now = (self.clock)();
         let extended = messages::Entity::update_many()
-            .col_expr(VisibleAt, Expr::value(now + visibility_ms))
+            .col_expr(VisibleMs, Expr::value(now + visibility_ms))
             .filter(leased(delivery, now))
             .exec(&self.store.connection)
             .await?;
@@ -191,10 +191,10 @@ impl Messages {
     /// Counts the messages of each state, all at the same moment.
     pub(crate) async fn stats(&self, queue: &str) -> Result<Stats, Error> {
         let now = (self.clock)();
-        let later = || Condition::all().add(VisibleAt.gt(now));
+        let later = || Condition::all().add(VisibleMs.gt(now));
         let among = |state: Condition, value: Expr| -> Expr { Expr::case(state, value).into() };
         let count = |state: Condition| among(state, Expr::value(1)).count();
-        let age = Expr::value(now).sub(Expr::col(EnqueuedAt));
+        let age = Expr::value(now).sub(Expr::col(PushedMs));
         let counted = messages::Entity::find()
             .select_only()
             .expr_as(count(ready(queue, now)), "ready")
@@ -222,7 +222,7 @@ impl Messages {
     pub(crate) async fn redrive(&self, queue: &str) -> Result<u64, Error> {
         let now = (self.clock)();
         let redriven = messages::Entity::update_many()
-            .col_expr(VisibleAt, Expr::value(now))
+            .col_expr(VisibleMs, Expr::value(now))
             .col_expr(Receipt, Expr::value(None::<String>))
             .col_expr(Attempts, Expr::value(0))
             .col_expr(IsFinal, Expr::value(false))
@@ -249,7 +249,7 @@ impl Messages {
         loop {
             let transaction = self.store.begin().await?;
             // A lease or a delay ends in the future: what either holds is out of reach.
-            let unwanted = Condition::all().add(VisibleAt.lte(now - self.config.retention_ms));
+            let unwanted = Condition::all().add(VisibleMs.lte(now - self.config.retention_ms));
             let removed = room::remove(&transaction, locked(longest_visible(unwanted, SWEEP_MAX as u64))).await?.len();
             transaction.commit().await?;
             expired += removed as u64;
@@ -258,8 +258,8 @@ impl Messages {
             }
         }
         let connection = &self.store.connection;
-        keys::Entity::delete_many().filter(keys::Column::PushedAt.lte(now - KEY_MS)).exec(connection).await?;
-        acks::Entity::delete_many().filter(acks::Column::AckedAt.lte(now - TOMBSTONE_MS)).exec(connection).await?;
+        keys::Entity::delete_many().filter(keys::Column::PushedMs.lte(now - KEY_MS)).exec(connection).await?;
+        acks::Entity::delete_many().filter(acks::Column::AckedMs.lte(now - TOMBSTONE_MS)).exec(connection).await?;
         queues::Entity::delete_many().filter(queues::Column::Stored.eq(0)).exec(connection).await?;
         Ok(expired)
     }
@@ -292,7 +292,7 @@ async fn claim_key(transaction: &DatabaseTransaction, claim: keys::Model) -> Res
     }
     let by_key = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone()));
     match by_key.lock_exclusive().one(transaction).await? {
-        Some(known) if known.pushed_at <= claim.pushed_at - KEY_MS => {
+        Some(known) if known.pushed_ms <= claim.pushed_ms - KEY_MS => {
             keys::Entity::update(claim.into_active_model().reset_all()).exec(transaction).await?;
             Ok(None)
         }

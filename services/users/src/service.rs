@@ -117,8 +117,8 @@ fn given<'a>(token: &'a str, metadata: &'a MetadataMap) -> Result<&'a str, Statu
         .map_err(|_| status::invalid("token", "must be given, here or as Authorization: Bearer <token>"))
 }
 
-fn user(User { id, username, email, first_name, last_name, time_registered, time_modified, .. }: User) -> proto::User {
-    let (time_registered, time_modified) = (Some(timestamp(time_registered)), Some(timestamp(time_modified)));
+fn user(User { id, username, email, first_name, last_name, registered_ms, modified_ms, .. }: User) -> proto::User {
+    let (time_registered, time_modified) = (Some(timestamp(registered_ms)), Some(timestamp(modified_ms)));
     proto::User { id, username, email, first_name, last_name, time_registered, time_modified }
 }
 
@@ -128,9 +128,9 @@ fn jwk(SigningKey { kid, x, .. }: SigningKey) -> proto::Jwk {
 }
 
 fn news(News { keys, revoked }: News) -> proto::WatchTokensResponse {
-    let token = |RevokedToken { jti, time_expires, .. }| proto::RevokedToken {
+    let token = |RevokedToken { jti, expires_ms, .. }| proto::RevokedToken {
         id: jti,
-        expire_time: Some(timestamp(time_expires)),
+        expire_time: Some(timestamp(expires_ms)),
     };
     proto::WatchTokensResponse {
         keys: keys.into_iter().map(jwk).collect(),

@@ -35,8 +35,8 @@ impl Database {
             first_name: profile.first_name,
             last_name: profile.last_name,
             password_hash,
-            time_registered: now,
-            time_modified: now,
+            registered_ms: now,
+            modified_ms: now,
         };
         let inserted = user::Entity::insert(user.clone().into_active_model()).exec(&self.0.connection).await;
         match inserted {
@@ -85,14 +85,14 @@ impl Database {
     }
 
     /// Revokes a token, and forgets those that expired before `forget_before`. False if it was revoked before.
-    pub(crate) async fn revoke(&self, jti: &str, time_expires: i64, forget_before: i64) -> Result<bool, Error> {
-        let row = revoked_token::ActiveModel { seq: NotSet, jti: Set(jti.to_owned()), time_expires: Set(time_expires) };
+    pub(crate) async fn revoke(&self, jti: &str, expires_ms: i64, forget_before: i64) -> Result<bool, Error> {
+        let row = revoked_token::ActiveModel { seq: NotSet, jti: Set(jti.to_owned()), expires_ms: Set(expires_ms) };
         let transaction = self.0.begin().await?;
         // The keys' rows are the lock under which revocations are numbered, where a transaction for writing is none
         // by itself (PostgreSQL): else a watcher could see number 6, go on from there and never see 5.
         unexpired_keys().lock_exclusive().all(&transaction).await?;
         revoked_token::Entity::delete_many()
-            .filter(revoked_token::Column::TimeExpires.lt(forget_before))
+            .filter(revoked_token::Column::ExpiresMs.lt(forget_before))
             .exec(&transaction)
             .await?;
         match revoked_token::Entity::insert(row).exec(&transaction).await {
@@ -113,16 +113,16 @@ impl Database {
     pub(crate) async fn revoked_since(&self, seq: i64, expiring_after: i64) -> Result<Vec<RevokedToken>, Error> {
         let query = revoked_token::Entity::find()
             .filter(revoked_token::Column::Seq.gt(seq))
-            .filter(revoked_token::Column::TimeExpires.gt(expiring_after))
+            .filter(revoked_token::Column::ExpiresMs.gt(expiring_after))
             .order_by_asc(revoked_token::Column::Seq);
         Ok(query.all(&self.0.connection).await?)
     }
 }
 
 fn unexpired_keys() -> Select<signing_key::Entity> {
-    use signing_key::Column::{Kid, TimeCreated, TimeExpires};
-    let unexpired = Condition::any().add(TimeExpires.is_null()).add(TimeExpires.gt(now_ms()));
-    signing_key::Entity::find().filter(unexpired).order_by_desc(TimeCreated).order_by_asc(Kid)
+    use signing_key::Column::{CreatedMs, ExpiresMs, Kid};
+    let unexpired = Condition::any().add(ExpiresMs.is_null()).add(ExpiresMs.gt(now_ms()));
+    signing_key::Entity::find().filter(unexpired).order_by_desc(CreatedMs).order_by_asc(Kid)
 }
 
 fn is_duplicate(error: &DbErr) -> bool {

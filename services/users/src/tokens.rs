@@ -117,7 +117,7 @@ fn new_key() -> Result<SigningKey, StartError> {
     let jwk = Jwk::from_encoding_key(&EncodingKey::from_ed_der(&pkcs8), Algorithm::EdDSA)?;
     let AlgorithmParameters::OctetKeyPair(public) = &jwk.algorithm else { return Err("not an Ed25519 key".into()) };
     let kid = jwk.thumbprint(ThumbprintHash::SHA256)?;
-    Ok(SigningKey { kid, x: public.x.clone(), pkcs8, time_created: now_ms(), time_expires: None })
+    Ok(SigningKey { kid, x: public.x.clone(), pkcs8, created_ms: now_ms(), expires_ms: None })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ enum Comments {
     ContentId,
     Email,
     Comment,
-    CreateTimeMs,
+    CreatedMs,
 }
 
 #[derive(DeriveIden)]
@@ -32,7 +32,7 @@ impl MigrationTrait for Migration {
             .col(text(Comments::ContentId))
             .col(text(Comments::Email))
             .col(text(Comments::Comment))
-            .col(ColumnDef::new(Comments::CreateTimeMs).big_integer().not_null())
+            .col(ColumnDef::new(Comments::CreatedMs).big_integer().not_null())
             .to_owned();
         manager.create_table(comments).await?;
         let by_content = Index::create()

@@ -16,9 +16,9 @@ enum Operations {
     Response,
     Error,
     Attempts,
-    CreatedAt,
-    UpdatedAt,
-    ExpiresAt,
+    CreatedMs,
+    ModifiedMs,
+    ExpiresMs,
 }
 
 #[async_trait::async_trait]
@@ -36,9 +36,9 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new(Operations::Response).blob())
             .col(ColumnDef::new(Operations::Error).blob())
             .col(ColumnDef::new(Operations::Attempts).integer().not_null())
-            .col(time(Operations::CreatedAt))
-            .col(time(Operations::UpdatedAt))
-            .col(ColumnDef::new(Operations::ExpiresAt).big_integer())
+            .col(time(Operations::CreatedMs))
+            .col(time(Operations::ModifiedMs))
+            .col(ColumnDef::new(Operations::ExpiresMs).big_integer())
             .to_owned();
         manager.create_table(table).await?;
         let by_owner = Index::create()
@@ -49,7 +49,7 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_index(by_owner).await?;
         let by_expiry =
-            Index::create().name("operations_by_expiry").table(Operations::Table).col(Operations::ExpiresAt).to_owned();
+            Index::create().name("operations_by_expiry").table(Operations::Table).col(Operations::ExpiresMs).to_owned();
         manager.create_index(by_expiry).await
     }
 }

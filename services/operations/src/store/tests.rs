@@ -44,9 +44,9 @@ impl Bench {
             response: response.filter(|_| done),
             error: error.filter(|_| done),
             attempts: i32::from(state != State::Queued),
-            created_at: now,
-            updated_at: now,
-            expires_at: done.then_some(now + RETENTION_MS),
+            created_ms: now,
+            modified_ms: now,
+            expires_ms: done.then_some(now + RETENTION_MS),
         };
         call.into_active_model().insert(&self.calls.store.connection).await.expect("a new id");
     }

@@ -11,8 +11,8 @@ enum Messages {
     Seq,
     Id,
     Queue,
-    EnqueuedAt,
-    VisibleAt,
+    PushedMs,
+    VisibleMs,
     Receipt,
     Attempts,
     IsFinal,
@@ -33,7 +33,7 @@ enum Keys {
     Key,
     Fingerprint,
     Id,
-    PushedAt,
+    PushedMs,
 }
 
 #[derive(DeriveIden)]
@@ -41,7 +41,7 @@ enum Acks {
     Table,
     Id,
     Receipt,
-    AckedAt,
+    AckedMs,
 }
 
 fn text(column: impl IntoIden) -> ColumnDef {
@@ -60,8 +60,8 @@ impl MigrationTrait for Migration {
             .col(number(Messages::Seq).auto_increment().primary_key())
             .col(text(Messages::Id).unique_key())
             .col(text(Messages::Queue))
-            .col(number(Messages::EnqueuedAt))
-            .col(number(Messages::VisibleAt))
+            .col(number(Messages::PushedMs))
+            .col(number(Messages::VisibleMs))
             .col(ColumnDef::new(Messages::Receipt).text())
             .col(ColumnDef::new(Messages::Attempts).integer().not_null())
             .col(ColumnDef::new(Messages::IsFinal).boolean().not_null())
@@ -79,14 +79,14 @@ impl MigrationTrait for Migration {
             .col(text(Keys::Key))
             .col(ColumnDef::new(Keys::Fingerprint).blob().not_null())
             .col(text(Keys::Id))
-            .col(number(Keys::PushedAt))
+            .col(number(Keys::PushedMs))
             .primary_key(Index::create().col(Keys::Queue).col(Keys::Key))
             .to_owned();
         let acks = Table::create()
             .table(Acks::Table)
             .col(text(Acks::Id).primary_key())
             .col(text(Acks::Receipt))
-            .col(number(Acks::AckedAt))
+            .col(number(Acks::AckedMs))
             .to_owned();
         for table in [messages, queues, keys, acks] {
             manager.create_table(table).await?;
@@ -98,14 +98,14 @@ impl MigrationTrait for Migration {
             .col(Messages::Queue)
             .col(Messages::IsFinal)
             .col(Messages::Seq)
-            .col(Messages::VisibleAt)
+            .col(Messages::VisibleMs)
             .to_owned();
         manager.create_index(in_order).await?;
         // For the sweep, which looks at times only.
         let expiring = [
-            Index::create().name("messages_by_visibility").table(Messages::Table).col(Messages::VisibleAt).to_owned(),
-            Index::create().name("keys_by_time").table(Keys::Table).col(Keys::PushedAt).to_owned(),
-            Index::create().name("acks_by_time").table(Acks::Table).col(Acks::AckedAt).to_owned(),
+            Index::create().name("messages_by_visibility").table(Messages::Table).col(Messages::VisibleMs).to_owned(),
+            Index::create().name("keys_by_time").table(Keys::Table).col(Keys::PushedMs).to_owned(),
+            Index::create().name("acks_by_time").table(Acks::Table).col(Acks::AckedMs).to_owned(),
         ];
         for index in expiring {
             manager.create_index(index).await?;

@@ -1,9 +1,9 @@
 //! The rows of the store.
 
-/// A message and where it is in its life, which no column says: `receipt`, `visible_at` and `is_final` do, together
+/// A message and where it is in its life, which no column says: `receipt`, `visible_ms` and `is_final` do, together
 /// with the time. So nothing has to be moved when a delay, a lease or a last lease ends.
 ///
-/// | | `visible_at` to come | `visible_at` past |
+/// | | `visible_ms` to come | `visible_ms` past |
 /// | --- | --- | --- |
 /// | without receipt | delayed | ready, or dead if final |
 /// | with receipt | leased | ready, or dead if final |
@@ -18,9 +18,9 @@ pub(crate) mod messages {
         pub seq: i64,
         pub id: String,
         pub queue: String,
-        pub enqueued_at: i64,
+        pub pushed_ms: i64,
         /// Delivered only from then on. Ends a delay or a lease, begins readiness or death.
-        pub visible_at: i64,
+        pub visible_ms: i64,
         /// Names the latest delivery, unless it was given back.
         pub receipt: Option<String>,
         /// Deliveries since it was pushed or redriven.
@@ -69,7 +69,7 @@ pub(crate) mod keys {
         pub fingerprint: Vec<u8>,
         /// The message's id.
         pub id: String,
-        pub pushed_at: i64,
+        pub pushed_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -89,7 +89,7 @@ pub(crate) mod acks {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
         pub receipt: String,
-        pub acked_at: i64,
+        pub acked_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -21,7 +21,7 @@ pub(super) fn dead(queue: &str, now: i64) -> Condition {
 }
 
 fn arrived(queue: &str, now: i64) -> Condition {
-    Condition::all().add(Column::Queue.eq(queue)).add(Column::VisibleAt.lte(now))
+    Condition::all().add(Column::Queue.eq(queue)).add(Column::VisibleMs.lte(now))
 }
 
 /// The one this delivery holds, if its lease has not ended.
@@ -30,7 +30,7 @@ pub(super) fn leased(Delivery { queue, id, receipt }: &Delivery, now: i64) -> Co
         .add(Column::Id.eq(id))
         .add(Column::Queue.eq(queue))
         .add(Column::Receipt.eq(receipt))
-        .add(Column::VisibleAt.gt(now))
+        .add(Column::VisibleMs.gt(now))
 }
 
 /// The places of the `limit` oldest ones among `which`.
@@ -40,7 +40,7 @@ pub(super) fn oldest(which: Condition, limit: u64) -> Selected {
 
 /// The places of the `limit` ones among `which` that have been visible for longest.
 pub(super) fn longest_visible(which: Condition, limit: u64) -> Selected {
-    places(which, limit).order_by_asc(Column::VisibleAt)
+    places(which, limit).order_by_asc(Column::VisibleMs)
 }
 
 /// The same, for a transaction that changes them: locked, without those that another has locked.

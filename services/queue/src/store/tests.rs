@@ -96,9 +96,9 @@ async fn a_sweep_takes_any_number_of_messages() {
 async fn a_sweep_finds_what_is_old_by_indexes() {
     let Bench { messages, dir: _dir, .. } = bench(Config::default()).await;
     let old = [
-        longest_visible(Condition::all().add(VisibleAt.lte(0)), 100).into_query().to_owned(),
-        keys::Entity::find().filter(keys::Column::PushedAt.lte(0)).into_query(),
-        acks::Entity::find().filter(acks::Column::AckedAt.lte(0)).into_query(),
+        longest_visible(Condition::all().add(VisibleMs.lte(0)), 100).into_query().to_owned(),
+        keys::Entity::find().filter(keys::Column::PushedMs.lte(0)).into_query(),
+        acks::Entity::find().filter(acks::Column::AckedMs.lte(0)).into_query(),
     ];
     for query in old {
         let sql = format!("EXPLAIN QUERY PLAN {}", query.to_string(sea_orm::sea_query::SqliteQueryBuilder));

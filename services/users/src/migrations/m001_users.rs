@@ -16,8 +16,8 @@ enum Users {
     FirstName,
     LastName,
     PasswordHash,
-    TimeRegistered,
-    TimeModified,
+    RegisteredMs,
+    ModifiedMs,
 }
 
 #[async_trait::async_trait]
@@ -35,8 +35,8 @@ impl MigrationTrait for Migration {
             .col(text(Users::FirstName))
             .col(text(Users::LastName))
             .col(text(Users::PasswordHash))
-            .col(time(Users::TimeRegistered))
-            .col(time(Users::TimeModified))
+            .col(time(Users::RegisteredMs))
+            .col(time(Users::ModifiedMs))
             .to_owned();
         manager.create_table(table).await
     }

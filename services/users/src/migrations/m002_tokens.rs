@@ -11,8 +11,8 @@ enum SigningKeys {
     Kid,
     X,
     Pkcs8,
-    TimeCreated,
-    TimeExpires,
+    CreatedMs,
+    ExpiresMs,
 }
 
 #[derive(DeriveIden)]
@@ -20,7 +20,7 @@ enum RevokedTokens {
     Table,
     Seq,
     Jti,
-    TimeExpires,
+    ExpiresMs,
 }
 
 #[async_trait::async_trait]
@@ -31,21 +31,21 @@ impl MigrationTrait for Migration {
             .col(ColumnDef::new(SigningKeys::Kid).text().not_null().primary_key())
             .col(ColumnDef::new(SigningKeys::X).text().not_null())
             .col(ColumnDef::new(SigningKeys::Pkcs8).blob().not_null())
-            .col(ColumnDef::new(SigningKeys::TimeCreated).big_integer().not_null())
-            .col(ColumnDef::new(SigningKeys::TimeExpires).big_integer())
+            .col(ColumnDef::new(SigningKeys::CreatedMs).big_integer().not_null())
+            .col(ColumnDef::new(SigningKeys::ExpiresMs).big_integer())
             .to_owned();
         manager.create_table(keys).await?;
         let revoked = Table::create()
             .table(RevokedTokens::Table)
             .col(ColumnDef::new(RevokedTokens::Seq).big_integer().not_null().auto_increment().primary_key())
             .col(ColumnDef::new(RevokedTokens::Jti).text().not_null().unique_key())
-            .col(ColumnDef::new(RevokedTokens::TimeExpires).big_integer().not_null())
+            .col(ColumnDef::new(RevokedTokens::ExpiresMs).big_integer().not_null())
             .to_owned();
         manager.create_table(revoked).await?;
         let by_expiry = Index::create()
-            .name("revoked_tokens_time_expires")
+            .name("revoked_tokens_by_expiry")
             .table(RevokedTokens::Table)
-            .col(RevokedTokens::TimeExpires)
+            .col(RevokedTokens::ExpiresMs)
             .to_owned();
         manager.create_index(by_expiry).await
     }

@@ -26,9 +26,9 @@ pub(crate) mod user {
         /// PHC string.
         pub password_hash: String,
         /// When the account was made.
-        pub time_registered: i64,
+        pub registered_ms: i64,
         /// When the account was last changed.
-        pub time_modified: i64,
+        pub modified_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -53,9 +53,9 @@ pub(crate) mod signing_key {
         /// The private key, PKCS#8 v1.
         pub pkcs8: Vec<u8>,
         /// When the key was made; the newest signs.
-        pub time_created: i64,
+        pub created_ms: i64,
         /// When the key is good no more; `None` until it is replaced.
-        pub time_expires: Option<i64>,
+        pub expires_ms: Option<i64>,
     }
 
     impl std::fmt::Debug for Model {
@@ -84,7 +84,7 @@ pub(crate) mod revoked_token {
         /// The token's id. Unique.
         pub jti: String,
         /// When the token expires.
-        pub time_expires: i64,
+        pub expires_ms: i64,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -115,8 +115,8 @@ async fn the_newest_key_signs_and_all_unexpired_ones_are_good() {
     let user = user(&tokens).await;
     let first = tokens.keys().await.expect("read").remove(0);
     let (old_token, _) = tokens.issue(&user).await.expect("issued");
-    let second = SigningKey { time_created: first.time_created + 1, ..new_key().expect("made") };
-    let gone = SigningKey { time_created: first.time_created + 2, time_expires: Some(1), ..new_key().expect("made") };
+    let second = SigningKey { created_ms: first.created_ms + 1, ..new_key().expect("made") };
+    let gone = SigningKey { created_ms: first.created_ms + 2, expires_ms: Some(1), ..new_key().expect("made") };
     for key in [&second, &gone] {
         tokens.database.add_key(key.clone()).await;
     }

@@ -55,7 +55,7 @@ enum State {
 struct Entry {
     id: String,
     body: usize,
-    pushed_at: i64,
+    pushed_ms: i64,
     attempts: i64,
     state: State,
 }
@@ -114,7 +114,7 @@ impl Model {
             match entry.state {
                 State::Ready { .. } => {
                     stats.ready += 1;
-                    stats.oldest_ready_age_ms.get_or_insert(self.now - entry.pushed_at);
+                    stats.oldest_ready_age_ms.get_or_insert(self.now - entry.pushed_ms);
                 }
                 State::Delayed { .. } => stats.delayed += 1,
                 State::Leased { .. } => stats.leased += 1,
@@ -151,8 +151,8 @@ impl Both {
                     Ok(None) => {
                         let id = pushed.expect("room");
                         key.map(|key| model.keys.insert(key, (number, id.clone(), model.now)));
-                        let (pushed_at, state) = (model.now, State::Delayed { until: model.now + delay });
-                        model.entries.push(Entry { id, body: number, pushed_at, attempts: 0, state });
+                        let (pushed_ms, state) = (model.now, State::Delayed { until: model.now + delay });
+                        model.entries.push(Entry { id, body: number, pushed_ms, attempts: 0, state });
                     }
                 }
             }
@@ -246,7 +246,7 @@ impl Both {
         assert_eq!(sum, room.map_or(0, |queue| queue.stored), "counts do not sum to what is stored");
 
         let letters = messages.dead_letters(QUEUE, 0, 100).await.expect("dead letters");
-        let letters = letters.into_iter().map(|letter| (letter.id, letter.body, letter.visible_at));
+        let letters = letters.into_iter().map(|letter| (letter.id, letter.body, letter.visible_ms));
         let dead = self.model.entries.iter().filter_map(|entry| match entry.state {
             State::Dead { since } => Some((entry.id.clone(), body(entry.body).encoded, since)),
             _ => None,
