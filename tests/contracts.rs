@@ -102,6 +102,12 @@ fn everything_in_our_files_has_a_comment() {
                 need(vec![4, at, 2, of], format!("{}.{}", message.name(), field.name()));
             }
         }
+        for (at, kind) in (0..).zip(&proto.enum_type) {
+            need(vec![5, at], kind.name().to_owned());
+            for (of, value) in (0..).zip(&kind.value) {
+                need(vec![5, at, 2, of], format!("{}.{}", kind.name(), value.name()));
+            }
+        }
         for (at, service) in (0..).zip(&proto.service) {
             need(vec![6, at], service.name().to_owned());
             for (of, method) in (0..).zip(&service.method) {

@@ -143,7 +143,7 @@ async fn a_backend_that_hangs_is_504_not_503() {
     let answer =
         reqwest::Client::new().get(format!("{}/v1/beers", mesh.edge())).header("prefer", "wait=1").send().await;
     assert_eq!(answer.unwrap().status(), 504);
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     mesh.signal("beers", "CONT");
     assert_eq!(reqwest::get(format!("{}/v1/beers", mesh.edge())).await.unwrap().status(), 200);
 }

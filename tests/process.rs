@@ -27,12 +27,22 @@ fn assert_refused(output: &Output, code: i32, parts: &[&str]) {
     assert!(output.stdout.is_empty(), "nothing was started");
 }
 
+/// Waits until a page answers with a status.
+async fn becomes(url: &str, status: u16) {
+    let looking = async {
+        while reqwest::get(url).await.unwrap().status() != status {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looking).await.unwrap_or_else(|_| panic!("{url} is never {status}"));
+}
+
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_what_it_may_be() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().to_str().unwrap();
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let rows: [Row<'_>; 10] = [
+    let rows: [Row<'_>; 15] = [
         (&[("MALLA_EDGE__H2_STREAMS_MAX", "0")], &["edge.h2_streams_max", "1 to"]),
         (&[("MALLA_EDGE__JSON__NAMES", "snake")], &["edge.json.names", "snake", "camel", "proto"]),
         (&[("MALLA_TELEMETRY__LOG", "[[[")], &["telemetry.log", "info"]),
@@ -42,6 +52,11 @@ async fn a_wrong_setting_is_named_with_what_it_may_be() {
         (&[("MALLA_LISTEN__EDGE", "here")], &["listen.edge", "here", "127.0.0.1:"]),
         (&[("MALLA_LISTEN__EGDE", "127.0.0.1:1")], &["listen.egde", "edge"]),
         (&[("MALLA_DISCOVERY__USERS", "users:1")], &["discovery.users", "users:1", "http://"]),
+        (&[("MALLA_LISTEN__EDGE", "off")], &["listen.edge", "off"]),
+        (&[("MALLA_SERVER__CALLS_MAX", "0")], &["server.calls_max", "1 to"]),
+        (&[("MALLA_SERVER__CONNECTIONS_MAX", "9000000000000000000")], &["server.connections_max", "1 to"]),
+        (&[("MALLA_SHUTDOWN__DRAIN_MS", "3600001")], &["shutdown.drain_ms", "3600000"]),
+        (&[("MALLA_AUTH__MESH_TOKEN", "a\nb")], &["auth.mesh_token", "visible"]),
         (&[("MALLA_LISTEN__EDGE", "0.0.0.0:0")], &["auth.operator_token", "secret of your own"]),
     ];
     for (settings, parts) in rows {
@@ -74,13 +89,23 @@ async fn a_taken_port_and_an_unwritable_data_dir_are_one_clear_line() {
 
 #[tokio::test]
 async fn config_masks_secrets_and_routes_lists_the_old_paths() {
-    let output =
-        run(&["config"], &[("MALLA_AUTH__OPERATOR_TOKEN", "hunter2"), ("MALLA_PRICING__WEATHER__KEY", "k3y")]).await;
+    let output = run(
+        &["config"],
+        &[
+            ("MALLA_AUTH__OPERATOR_TOKEN", "hunter2"),
+            ("MALLA_PRICING__WEATHER__KEY", "k3y"),
+            ("MALLA_AUTH__ISSUER", "0123"),
+            ("MALLA_EDGE__TRAILING_SLASH", "false"),
+        ],
+    )
+    .await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && !text.contains("hunter2") && !text.contains("k3y"), "{text}");
     let effective: toml::Value = toml::from_str(&text).expect("the settings are TOML");
     assert_eq!(effective["auth"]["operator_token"].as_str(), Some("***"));
     assert_eq!(effective["edge"]["json"]["names"].as_str(), Some("proto"));
+    assert_eq!(effective["edge"]["trailing_slash"].as_bool(), Some(false));
+    assert_eq!(effective["auth"]["issuer"].as_str(), Some("0123"), "what looks like a number stays as it is");
 
     let output = run(&["routes"], &[]).await;
     let text = String::from_utf8(output.stdout).unwrap();
@@ -117,9 +142,10 @@ async fn sigterm_finishes_calls_in_flight_and_exits_with_0() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_exits_at_once() {
     let mesh = Mesh::start_with(Topology::OneProcess, &[("SHUTDOWN__NOTICE_MS", "30000")]).await;
+    let admin = mesh.address("admin").to_owned();
     let process = mesh.into_process("all");
     process.signal("TERM");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    becomes(&format!("{admin}/health/ready"), 503).await;
     process.signal("TERM");
     assert_eq!(process.wait().await.code(), Some(130));
 }
@@ -132,11 +158,19 @@ async fn readiness_turns_false_before_the_listener_closes() {
     assert_eq!(status(format!("{admin}/health/ready")).await, 200);
     let process = mesh.into_process("all");
     process.signal("TERM");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(status(format!("{admin}/health/ready")).await, 503);
-    assert_eq!(status(format!("{edge}/health")).await, 503);
+    becomes(&format!("{admin}/health/ready"), 503).await;
+    becomes(&format!("{edge}/health"), 503).await;
     assert_eq!(status(format!("{edge}/v1/beers")).await, 200, "still served during the notice");
     assert_eq!(process.wait().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_alone_that_was_told_to_stop_is_not_ready() {
+    let mesh = Mesh::start_with(Topology::ProcessPerService, &[("SHUTDOWN__NOTICE_MS", "5000")]).await;
+    let ready = format!("{}/health/ready", mesh.address("admin"));
+    becomes(&ready, 200).await;
+    mesh.signal("edge", "TERM");
+    becomes(&ready, 503).await;
 }
 
 /// A crash under writes: every write that was acknowledged is there afterwards, none twice.

@@ -110,7 +110,7 @@ async fn a_waiting_receiver_is_woken_by_a_push() {
         let began = std::time::Instant::now();
         user.call(&rpc("Push"), json!({"queue": "jobs", "body": 1})).await.unwrap();
         assert_eq!(waiting.await.unwrap().len(), 1);
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     })
     .await;
 }

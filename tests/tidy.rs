@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const FILE_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 70;
 const RUNTIME_LINES_MAX: usize = 2_600;
 
 fn root() -> PathBuf {
@@ -17,6 +18,7 @@ fn sources() -> Vec<(String, String)> {
     let listed =
         Command::new("git").args(["ls-files", "-co", "--exclude-standard", "*.rs"]).current_dir(root()).output();
     let listed = String::from_utf8(listed.expect("git lists the files").stdout).unwrap();
+    assert!(listed.lines().count() > 50, "git lists the files: {listed}");
     let read = |name: &str| fs::read_to_string(root().join(name)).ok().map(|text| (name.to_owned(), text));
     listed.lines().filter_map(read).collect()
 }
@@ -33,6 +35,31 @@ fn no_file_outgrows_its_role() {
         .map(|(name, _)| name)
         .collect();
     assert!(long.is_empty(), "over {FILE_LINES_MAX} lines, to be split by role: {long:?}");
+}
+
+/// By rustfmt's indentation: a function ends at the first brace below its own.
+#[test]
+fn no_function_outgrows_a_screen() {
+    let mut long = Vec::new();
+    for (name, text) in sources() {
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let words = code.split('(').next().unwrap_or_default().split(' ');
+            let head = words
+                .take_while(|word| *word != "fn")
+                .all(|word| word.starts_with("pub") || word == "async" || word == "const");
+            if !head || !code.contains("fn ") || !line.ends_with('{') {
+                continue;
+            }
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[at..].iter().position(|line| *line == end).expect("an end") + 1;
+            if length > FUNCTION_LINES_MAX {
+                long.push(format!("{name}:{} {length}", at + 1));
+            }
+        }
+    }
+    assert!(long.is_empty(), "over {FUNCTION_LINES_MAX} lines: {long:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use malla_runtime::config::{Error, Settings};
+use malla_runtime::config::{Error, Settings, check_ranges};
 use malla_runtime::module::{Entry, Plan, StartError};
 use malla_runtime::policy::Access;
 use malla_runtime::{auth, guard, link, shutdown, telemetry};
@@ -49,7 +49,8 @@ impl Process {
         let with_edge = targets.is_empty() || targets.iter().any(|target| target == EDGE);
         let mut overrides = Vec::new();
         if let Some(dir) = &options.data_dir {
-            overrides.push(("data_dir".to_owned(), dir.to_string_lossy().into_owned()));
+            let text = dir.to_str().ok_or_else(|| Error::invalid("--data-dir", dir.display(), "it has to be UTF-8"))?;
+            overrides.push(("data_dir".to_owned(), text.to_owned()));
         }
         if let Some(address) = listen {
             overrides.push((format!("listen.{}", sole_listener(&services, with_edge, address)?), address.to_owned()));
@@ -82,6 +83,11 @@ impl Process {
         };
         process.check_names()?;
         process.edge.check()?;
+        process.check_limits()?;
+        auth::mesh_header(&process.auth)?;
+        if with_edge {
+            process.edge_address()?;
+        }
         process.telemetry.filter()?;
         process.refuse_development_token()?;
         Ok(process)
@@ -89,7 +95,9 @@ impl Process {
 
     /// Where the edge listens.
     pub(crate) fn edge_address(&self) -> Result<SocketAddr, Error> {
-        self.address(EDGE, 8000).map(|address| address.unwrap_or(([127, 0, 0, 1], 8000).into()))
+        self.address(EDGE, 8000)?.ok_or_else(|| {
+            Error::invalid("listen.edge", OFF, "it may be an IP address and a port; without the edge, name the targets")
+        })
     }
 
     /// Where metrics and probes are served; `None` for nowhere.
@@ -163,6 +171,15 @@ impl Process {
                 }
             },
         }
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let guard::Config { calls_max, deadline_ms, connections_max } = self.server;
+        let counts = [("calls_max", calls_max), ("connections_max", connections_max)];
+        check_ranges("server", counts.map(|(key, count)| (key, count, 1..=1_000_000)))?;
+        check_ranges("server", [("deadline_ms", deadline_ms, 1..=3_600_000)])?;
+        let shutdown::Config { notice_ms, drain_ms } = self.shutdown;
+        check_ranges("shutdown", [("notice_ms", notice_ms, 0..=600_000), ("drain_ms", drain_ms, 0..=3_600_000)])
     }
 
     fn check_names(&self) -> Result<(), Error> {

@@ -10,7 +10,6 @@ use malla_edge::{About, Backend, Edge};
 use malla_runtime::admin::{self, Admin};
 use malla_runtime::auth::{Authenticator, mesh_header};
 use malla_runtime::config::Error;
-use malla_runtime::health::Registry;
 use malla_runtime::link::{Link, Links};
 use malla_runtime::module::{Context, Entry, Started};
 use malla_runtime::shutdown::{self, Shutdown};
@@ -62,8 +61,7 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
     }
     let edge = if process.with_edge { Some(edge(&process, &links, authenticator)?) } else { None };
     print(&describe(&listeners, &started)?)?;
-    let health = started.iter().map(|(_, service)| service.health.clone()).collect();
-    serve(listeners, edge, started, &process.server, health, telemetry.clone(), &shutdown).await?;
+    serve(listeners, edge, started, &process.server, telemetry.clone(), &shutdown).await?;
     signals.abort();
     tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
     Ok(())
@@ -197,7 +195,6 @@ async fn serve(
     edge: Option<Edge>,
     started: Vec<(Entry, Started)>,
     config: &guard::Config,
-    health: Vec<Registry>,
     telemetry: Arc<Telemetry>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
@@ -212,6 +209,7 @@ async fn serve(
         }
     }
     if let Some(listener) = listeners.admin {
+        let health = started.iter().map(|(_, service)| service.health.clone()).collect();
         servers.spawn(admin::serve(listener, Admin { telemetry, health }, shutdown.clone()));
     }
     while let Some(ended) = servers.join_next().await {

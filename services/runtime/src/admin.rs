@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -26,7 +27,7 @@ const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 pub struct Admin {
     /// For `/metrics`.
     pub telemetry: Arc<Telemetry>,
-    /// For `/health/ready`: ready when all of them serve.
+    /// For `/health/ready`: ready when all of them serve and the process is not about to end.
     pub health: Vec<Registry>,
 }
 
@@ -43,10 +44,10 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: Shutdown) -> i
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
-            let admin = admin.clone();
+            let (admin, shutdown) = (admin.clone(), shutdown.clone());
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
-                    let response = admin.answer(&request);
+                    let response = admin.answer(&request, shutdown.unready().now_or_never().is_none());
                     async move { Ok::<_, Infallible>(response) }
                 });
                 let mut builder = hyper::server::conn::http1::Builder::new();
@@ -61,11 +62,11 @@ pub async fn serve(listener: TcpListener, admin: Admin, shutdown: Shutdown) -> i
 }
 
 impl Admin {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>, staying: bool) -> Response<Full<Bytes>> {
         let (status, text) = match request.uri().path() {
             "/metrics" => (StatusCode::OK, self.telemetry.render()),
             "/health/live" => (StatusCode::OK, "alive\n".to_owned()),
-            "/health/ready" if self.ready() => (StatusCode::OK, "ready\n".to_owned()),
+            "/health/ready" if staying && self.ready() => (StatusCode::OK, "ready\n".to_owned()),
             "/health/ready" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned()),
             _ => (StatusCode::NOT_FOUND, "here are /metrics, /health/live and /health/ready\n".to_owned()),
         };

@@ -10,9 +10,6 @@ use ::config::{Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The file read when none is named; it need not exist.
-pub const DEFAULT_FILE: &str = "malla.toml";
-
 /// A setting that cannot be used: which key, what it was, what it may be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -81,12 +78,12 @@ impl Settings {
     /// # Errors
     /// [`Error::Read`] when the file cannot be read or is no TOML.
     pub fn load(defaults: &str, file: Option<&Path>, overrides: &[(String, String)]) -> Result<Self, Error> {
-        let path = file.map_or_else(|| PathBuf::from(DEFAULT_FILE), Path::to_path_buf);
+        let path = file.map_or_else(|| PathBuf::from("malla.toml"), Path::to_path_buf);
         let read = |reason: ::config::ConfigError| Error::read(path.display().to_string(), reason);
         let mut builder = ::config::Config::builder()
             .add_source(File::from_str(defaults, FileFormat::Toml))
             .add_source(File::from(path.as_path()).format(FileFormat::Toml).required(file.is_some()))
-            .add_source(Environment::with_prefix("MALLA").prefix_separator("_").separator("__").try_parsing(true));
+            .add_source(Environment::with_prefix("MALLA").prefix_separator("_").separator("__"));
         for (key, value) in overrides {
             builder = builder.set_override(key, value.as_str()).map_err(read)?;
         }

@@ -22,7 +22,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::auth::Authenticator;
 use crate::call::{self, Call};
@@ -30,15 +30,18 @@ use crate::policy::{Access, Policies};
 use crate::status::unavailable;
 use crate::telemetry::{self, RpcMetrics};
 
+/// The label of methods that are not known: not what a client made up.
+const OTHER: &str = "_OTHER";
+
 /// Section `[server]`: limits of each service's own server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Calls a service handles at the same time; more are refused with UNAVAILABLE. Default 1000.
+    /// Calls a service handles at the same time; more are refused with UNAVAILABLE: 1 to 1000000. Default 1000.
     pub calls_max: usize,
-    /// The deadline of methods that declare none. Default 15000.
+    /// The deadline of methods that declare none: 1 to 3600000. Default 15000.
     pub deadline_ms: u64,
-    /// Connections a service's port accepts; more wait in the backlog. Default 1000.
+    /// Connections a service's port accepts; more wait in the backlog: 1 to 1000000. Default 1000.
     pub connections_max: usize,
 }
 
@@ -115,6 +118,7 @@ async fn handle(mut routes: Routes, shared: Arc<Shared>, mut request: Request<Bo
     let asked = call::timeout(request.headers());
     let allowed = policy.map(|policy| policy.deadline.unwrap_or(shared.deadline));
     let deadline = [asked, allowed].into_iter().flatten().min().map(|time| started + time);
+    let path = if policy.is_some() { path } else { OTHER.to_owned() };
 
     let admitted = (|| {
         let access = policy.map_or(Access::Anyone, |policy| policy.access);
@@ -139,7 +143,7 @@ async fn handle(mut routes: Routes, shared: Arc<Shared>, mut request: Request<Bo
         Ok(Ok(Ok(response))) => {
             // An error without a message has its status here; any other answer has it in the trailers.
             let code = Status::from_header_map(response.headers()).map_or(Code::Cancelled, |status| status.code());
-            let record = Record { shared, path, started, code, _permit: permit };
+            let record = Record { shared, path, started, code, span: Span::current(), _permit: permit };
             let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
             response.map(|body| Body::new(Guarded { body, deadline, ended: false, record }))
         }
@@ -158,6 +162,7 @@ fn expired() -> Status {
 
 fn refuse(metrics: &RpcMetrics, path: &str, started: Instant, status: &Status) -> Response<Body> {
     metrics.record(path, status.code(), started.elapsed());
+    Span::current().record("rpc.grpc.status_code", i32::from(status.code()));
     status.clone().into_http()
 }
 
@@ -175,12 +180,24 @@ struct Record {
     path: String,
     started: Instant,
     code: Code,
+    span: Span,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         self.shared.metrics.record(&self.path, self.code, self.started.elapsed());
+        self.span.record("rpc.grpc.status_code", i32::from(self.code));
+    }
+}
+
+impl Guarded {
+    /// Ends the response early: the trailers that say why.
+    fn end(&mut self, status: &Status) -> Result<Frame<Bytes>, Status> {
+        self.ended = true;
+        self.record.code = status.code();
+        let mut trailers = HeaderMap::new();
+        status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))
     }
 }
 
@@ -195,13 +212,14 @@ impl HttpBody for Guarded {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(context).is_ready()
         {
-            self.ended = true;
-            self.record.code = Code::DeadlineExceeded;
-            let mut trailers = HeaderMap::new();
-            let written = expired().add_header(&mut trailers);
-            return Poll::Ready(Some(written.map(|()| Frame::trailers(trailers))));
+            return Poll::Ready(Some(self.end(&expired())));
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let body = AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(context));
+        let Ok(polled) = std::panic::catch_unwind(body) else {
+            tracing::error!(rpc.method = %self.record.path, "a stream panicked");
+            return Poll::Ready(Some(self.end(&Status::internal("internal error"))));
+        };
+        let frame = ready!(polled);
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
@@ -218,3 +236,6 @@ impl HttpBody for Guarded {
         self.ended || self.body.is_end_stream()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,12 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use crate::status::shown;
+
 /// Most names a registry keeps, watched unknown ones included.
 const NAMES_MAX: usize = 1_000;
+/// Longest unknown name that can be watched.
+const NAME_BYTES_MAX: usize = 256;
 
 /// What a name's state is.
 pub type State = ServingStatus;
@@ -65,13 +69,13 @@ impl Registry {
         HealthServer::new(Service(self.clone()))
     }
 
-    /// Watches a name, known or not; `None` when the registry is full.
+    /// Watches a name, known or not; `None` when the registry is full or the name too long.
     fn subscribe(&self, name: &str) -> Option<watch::Receiver<State>> {
         let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = names.get(name) {
             return Some(sender.subscribe());
         }
-        if names.len() >= NAMES_MAX {
+        if names.len() >= NAMES_MAX || name.len() > NAME_BYTES_MAX {
             return None;
         }
         let sender = watch::Sender::new(State::ServiceUnknown);
@@ -87,7 +91,8 @@ struct Service(Registry);
 impl Health for Service {
     async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         let name = request.into_inner().service;
-        let state = self.0.get(&name).ok_or_else(|| Status::not_found(format!("unknown service {name:?}")))?;
+        let state =
+            self.0.get(&name).ok_or_else(|| Status::not_found(format!("unknown service {:?}", shown(&name))))?;
         Ok(Response::new(HealthCheckResponse { status: state.into() }))
     }
 
@@ -97,7 +102,7 @@ impl Health for Service {
         let receiver = self
             .0
             .subscribe(&request.into_inner().service)
-            .ok_or_else(|| Status::resource_exhausted("too many names are being watched"))?;
+            .ok_or_else(|| Status::resource_exhausted("too many names are being watched, or this one is too long"))?;
         let states = WatchStream::new(receiver).map(|state| Ok(HealthCheckResponse { status: state.into() }));
         Ok(Response::new(Box::pin(states)))
     }

@@ -49,8 +49,7 @@ enum Target {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if matches!(self.target, Target::Local(_)) { "local" } else { "remote" };
-        write!(formatter, "Link({}, {kind})", self.name)
+        write!(formatter, "Link({})", self.name)
     }
 }
 
@@ -87,12 +86,6 @@ impl Link {
             .tcp_nodelay(true)
             .connect_lazy();
         Ok(Self { name: name.into(), mesh_token: None, target: Target::Remote(channel) })
-    }
-
-    /// The short name of the service at the other end.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// The same link for calls a service makes as itself: they carry the mesh's token.
@@ -156,10 +149,7 @@ fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// All links of a process, by service name.
 #[derive(Clone, Debug, Default)]
-pub struct Links {
-    links: HashMap<String, Link>,
-    slots: HashMap<String, Arc<OnceLock<Guard>>>,
-}
+pub struct Links(HashMap<String, Link>);
 
 impl Links {
     /// Makes a link for each local module and each address of the config; local wins.
@@ -169,13 +159,11 @@ impl Links {
     pub fn new(local: &[&str], config: &Config) -> Result<Self, config::Error> {
         let mut links = Self::default();
         for (name, address) in config {
-            links.links.insert(name.clone(), Link::remote(name, address)?);
+            links.0.insert(name.clone(), Link::remote(name, address)?);
         }
         for name in local {
-            let slot = Arc::new(OnceLock::new());
-            let link = Link { name: (*name).into(), mesh_token: None, target: Target::Local(slot.clone()) };
-            links.links.insert((*name).to_owned(), link);
-            links.slots.insert((*name).to_owned(), slot);
+            let link = Link { name: (*name).into(), mesh_token: None, target: Target::Local(Arc::default()) };
+            links.0.insert((*name).to_owned(), link);
         }
         Ok(links)
     }
@@ -185,7 +173,7 @@ impl Links {
     /// # Errors
     /// [`config::Error::Invalid`] naming the key to set when the service is neither here nor in the config.
     pub fn get(&self, name: &str) -> Result<Link, config::Error> {
-        self.links.get(name).cloned().ok_or_else(|| {
+        self.0.get(name).cloned().ok_or_else(|| {
             config::Error::missing(
                 format!("discovery.{name}"),
                 format!("{name} is not run by this process, so its address is needed, like http://127.0.0.1:7101"),
@@ -195,7 +183,7 @@ impl Links {
 
     /// Connects a local module's links to its routes.
     pub fn started(&self, name: &str, routes: Guard) {
-        if let Some(slot) = self.slots.get(name) {
+        if let Some(Target::Local(slot)) = self.0.get(name).map(|link| &link.target) {
             assert!(slot.set(routes).is_ok(), "a module starts once");
         }
     }

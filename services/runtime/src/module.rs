@@ -21,6 +21,7 @@ use crate::shutdown::Shutdown;
 use crate::{auth, guard};
 
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a module did not start; its text names the cause and what to do.
 pub type StartError = Box<dyn Error + Send + Sync>;
@@ -215,8 +216,8 @@ impl Plan {
             .add_service(reflection(entry)?.build_v1alpha()?);
         let guard = Guard::new(routes, policies, context.authenticator.clone(), config);
         context.links.started(entry.name, guard.clone());
-        tokio::spawn(keep_health(entry.services, health.clone(), probe, context.shutdown.clone()));
         set_all(entry.services, &health, State::Serving);
+        tokio::spawn(keep_health(entry.services, health.clone(), probe, context.shutdown.clone()));
         Ok(Started { guard, store, health })
     }
 }
@@ -242,7 +243,8 @@ async fn keep_health(services: &[&str], health: Registry, probe: Option<Probe>, 
         let Some(probe) = probe else { return std::future::pending().await };
         loop {
             tokio::time::sleep(PROBE_INTERVAL).await;
-            let state = if probe().await { State::Serving } else { State::NotServing };
+            let well = tokio::time::timeout(PROBE_TIMEOUT, probe()).await == Ok(true);
+            let state = if well { State::Serving } else { State::NotServing };
             set_all(services, &health, state);
         }
     };
@@ -253,3 +255,6 @@ async fn keep_health(services: &[&str], health: Registry, probe: Option<Probe>, 
     shutdown.draining().await;
     health.close();
 }
+
+#[cfg(test)]
+mod tests;

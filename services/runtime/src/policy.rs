@@ -83,7 +83,7 @@ impl Policies {
                     if options.has_extension(&extension)
                         && let Some(policy) = options.get_extension(&extension).as_message()
                     {
-                        policies.insert(grpc_path(service.full_name(), method.name()), method_policy(policy));
+                        policies.insert(format!("/{}/{}", service.full_name(), method.name()), method_policy(policy));
                     }
                 }
             }
@@ -118,10 +118,6 @@ impl Policies {
     }
 }
 
-fn grpc_path(service: &str, method: &str) -> String {
-    format!("/{service}/{method}")
-}
-
 fn foreign_policies(pool: &DescriptorPool, extension: &ExtensionDescriptor) -> Vec<(String, MethodPolicy)> {
     let mut found = Vec::new();
     for file in pool.files() {
@@ -133,7 +129,7 @@ fn foreign_policies(pool: &DescriptorPool, extension: &ExtensionDescriptor) -> V
             let mut policy =
                 message(entry, "policy").map_or_else(MethodPolicy::default, |policy| method_policy(&policy));
             policy.http = message(entry, "http");
-            found.push((grpc_path(service, method), policy));
+            found.push((format!("/{service}/{method}"), policy));
         }
     }
     found

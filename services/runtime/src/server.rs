@@ -51,10 +51,16 @@ pub async fn serve(listener: TcpListener, guard: Guard, config: &Config, shutdow
             },
             () = &mut draining => break,
         };
-        let connection = graceful.watch(connection(stream, guard.clone()));
+        let (guard, watcher, shutdown) = (guard.clone(), graceful.watcher(), shutdown.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            if let Err(error) = connection.await {
+            // hyper's own timeouts begin with the first bytes, and its drain waits for them.
+            let mut byte = [0];
+            let begun = tokio::select! {
+                begun = tokio::time::timeout(KEEPALIVE, stream.peek(&mut byte)) => begun.is_ok(),
+                () = shutdown.draining() => false,
+            };
+            if begun && let Err(error) = watcher.watch(connection(stream, guard)).await {
                 tracing::debug!(%error, "a connection ended with an error");
             }
         });
@@ -86,3 +92,6 @@ fn connection(
         .keep_alive_timeout(KEEPALIVE);
     builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
 }
+
+#[cfg(test)]
+mod tests;

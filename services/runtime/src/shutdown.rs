@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How long readiness is false before listeners close, after SIGTERM. Default 2000. Ctrl-C waits not at all.
+    /// How long readiness is false before listeners close, after SIGTERM: at most 600000. Default 2000. Ctrl-C waits not at all.
     pub notice_ms: u64,
-    /// How long work in flight may take to end before it is cut. Default 30000.
+    /// How long work in flight may take to end before it is cut: at most 3600000. Default 30000.
     pub drain_ms: u64,
 }
 

@@ -24,6 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config;
+use crate::module::StartError;
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// The exporter is itself a gRPC client: spans about exports would breed spans.
@@ -71,9 +72,6 @@ impl Config {
     }
 }
 
-/// Why telemetry could not be set up.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// The telemetry of a process, to be shut down at its end.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -87,7 +85,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// For a filter that cannot be read or an exporter that cannot be made.
-    pub fn start(config: &Config) -> Result<Self, Failure> {
+    pub fn start(config: &Config) -> Result<Self, StartError> {
         let exporting = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").is_ok_and(|endpoint| !endpoint.is_empty());
         let resource = Resource::builder().with_service_name("malla").build();
         let (metrics, meters) = meters(&resource, exporting)?;
@@ -124,7 +122,7 @@ impl Telemetry {
     }
 }
 
-fn meters(resource: &Resource, exporting: bool) -> Result<(prometheus::Registry, SdkMeterProvider), Failure> {
+fn meters(resource: &Resource, exporting: bool) -> Result<(prometheus::Registry, SdkMeterProvider), StartError> {
     let registry = prometheus::Registry::new();
     let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
     let mut builder = SdkMeterProvider::builder().with_reader(reader).with_resource(resource.clone());
@@ -134,7 +132,7 @@ fn meters(resource: &Resource, exporting: bool) -> Result<(prometheus::Registry,
     Ok((registry, builder.build()))
 }
 
-fn tracer(resource: Resource) -> Result<SdkTracerProvider, Failure> {
+fn tracer(resource: Resource) -> Result<SdkTracerProvider, StartError> {
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().build()?;
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }

@@ -37,3 +37,11 @@ async fn watched_names_are_bounded() {
     }
     assert!(registry.subscribe("one more").is_none());
 }
+
+#[tokio::test]
+async fn names_are_short_in_memory_and_in_errors() {
+    let (registry, name) = (Registry::default(), "x".repeat(NAME_BYTES_MAX + 1));
+    assert!(registry.subscribe(&name).is_none());
+    let check = Service(registry).check(Request::new(HealthCheckRequest { service: name })).await;
+    assert!(check.expect_err("unknown").message().len() < 100);
+}
