@@ -129,6 +129,8 @@ async fn what_cannot_be_kept_exactly_is_refused_not_changed() {
         let (status, text) = push(format!("{{\"a\": [1, {integer}]}}")).await;
         assert!(status == 400 && text.contains("2^53") && text.contains("body.a.1"), "{integer}: {status} {text}");
     }
+    let (status, text) = push("9007199254740993".into()).await;
+    assert!(status == 400 && text.contains(r#""field":"body""#), "the value itself: {status} {text}");
     assert_eq!(push("9007199254740992".into()).await.0, 200);
     for (depth, expected) in [(30, 200), (32, 200), (33, 400), (60, 400), (10_000, 400)] {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {

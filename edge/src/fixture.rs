@@ -44,14 +44,8 @@ pub(crate) fn backend(descriptors: Bytes) -> Backend {
         name: "echo".into(),
         services: vec![SERVICE.into()],
         descriptors,
-        link: Link::local("echo", guarded(Routes::new(backend::Echo(fates)))),
+        link: Link::alone("echo", Routes::new(backend::Echo(fates))),
     }
-}
-
-/// Routes as a process of the mesh has them.
-pub(crate) fn guarded(routes: Routes) -> Guard {
-    let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
-    Guard::new(routes, Policies::default(), authenticator, &guard::Config::default())
 }
 
 pub(crate) fn config() -> Config {
@@ -73,7 +67,9 @@ pub(crate) async fn remote(config: Config) -> (Edge, UnboundedReceiver<&'static 
     let (fates, told) = unbounded_channel();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let guard = guarded(Routes::new(backend::Echo(fates)));
+    let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
+    let routes = Routes::new(backend::Echo(fates));
+    let guard = Guard::new(routes, Policies::default(), authenticator, &guard::Config::default());
     tokio::spawn(async move {
         malla_runtime::server::serve(listener, guard, &guard::Config::default(), Shutdown::default()).await
     });

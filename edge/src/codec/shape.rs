@@ -25,7 +25,13 @@ impl Check {
             message.full_name(),
             "google.protobuf.Value" | "google.protobuf.Struct" | "google.protobuf.ListValue"
         ) {
-            return self.exact(tree);
+            for path in inexact(tree) {
+                self.violation(
+                    &path,
+                    "is an integer beyond 2^53, which cannot be kept exactly; send it as a string".to_owned(),
+                );
+            }
+            return;
         }
         // These have forms of their own, and whatever is wrong inside is found when they are read.
         if message.full_name().starts_with("google.protobuf.") {
@@ -91,37 +97,34 @@ impl Check {
         }
     }
 
-    /// Numbers of any JSON are doubles in protobuf: an integer they cannot hold is refused, not changed.
-    fn exact(&mut self, tree: &Value) {
-        const EXACT_MAX: u64 = 1 << 53;
-        match tree {
-            Value::Number(number) => {
-                let size = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
-                if size.is_some_and(|size| size > EXACT_MAX) {
-                    let description = "is an integer beyond 2^53, which cannot be kept exactly; send it as a string";
-                    self.violations.push(Violation::new(self.path.join("."), description.to_owned()));
-                }
-            }
-            Value::Array(elements) => {
-                self.inside(elements.iter().enumerate().map(|(at, element)| (at.to_string(), element)))
-            }
-            Value::Object(entries) => self.inside(entries.iter().map(|(key, value)| (key.clone(), value))),
-            _ => {}
-        }
-    }
-
-    fn inside<'v>(&mut self, values: impl Iterator<Item = (String, &'v Value)>) {
-        for (name, value) in values {
-            self.path.push(name);
-            self.exact(value);
-            self.path.pop();
-        }
-    }
-
+    /// `name` is of what is wrong inside the present path; empty when that is the value itself.
     fn violation(&mut self, name: &str, description: String) {
         let mut path = self.path.clone();
-        path.push(name.to_owned());
+        if !name.is_empty() {
+            path.push(name.to_owned());
+        }
         self.violations.push(Violation::new(path.join("."), description));
+    }
+}
+
+/// Where in any JSON integers are that its protobuf form, whose numbers are doubles, cannot hold. Paths are made only for
+/// what is found: nearly always nothing.
+fn inexact(tree: &Value) -> Vec<String> {
+    const EXACT_MAX: u64 = 1 << 53;
+    let below = |name: &dyn ToString, value: &Value| -> Vec<String> {
+        let paths = inexact(value).into_iter();
+        paths
+            .map(|path| if path.is_empty() { name.to_string() } else { format!("{}.{path}", name.to_string()) })
+            .collect()
+    };
+    match tree {
+        Value::Number(number) => {
+            let size = number.as_i64().map(i64::unsigned_abs).or_else(|| number.as_u64());
+            if size.is_some_and(|size| size > EXACT_MAX) { vec![String::new()] } else { Vec::new() }
+        }
+        Value::Array(elements) => elements.iter().enumerate().flat_map(|(at, element)| below(&at, element)).collect(),
+        Value::Object(entries) => entries.iter().flat_map(|(key, value)| below(key, value)).collect(),
+        _ => Vec::new(),
     }
 }
 

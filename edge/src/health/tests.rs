@@ -29,7 +29,7 @@ impl HealthService for Hung {
 
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_hangs_is_noticed() {
-    let link = Link::local("hung", fixture::guarded(Routes::new(HealthServer::new(Hung))));
+    let link = Link::alone("hung", Routes::new(HealthServer::new(Hung)));
     let health = Health::new(&[Backend { link, ..fixture::backend(fixture::descriptors("echo.proto")) }]);
     let following = tokio::spawn(health.clone().follow(Shutdown::default()));
     let until = async |state| {
