@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use malla_runtime::policy::{Access, Policies};
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, Value};
+use malla_runtime::module::Module;
+use malla_runtime::policy::{Access, Keys, Policies};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, Value};
 
 use crate::support::pool;
+
+fn policies() -> Policies {
+    Policies::read(&pool().encode_to_vec()).unwrap()
+}
 
 fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
     let ours = |name: &str| name.starts_with("malla.") || name == "google.longrunning.Operations";
@@ -24,7 +29,9 @@ fn bindings(method: &MethodDescriptor, policies: &Policies) -> Vec<(String, Stri
     let extension = pool().get_extension_by_name("google.api.http").unwrap();
     let own =
         method.options().has_extension(&extension).then(|| method.options().get_extension(&extension).into_owned());
-    let foreign = policies.get(&path(method)).and_then(|policy| policy.http.clone()).map(Value::Message);
+    let rule = pool().get_message_by_name("google.api.HttpRule").unwrap();
+    let foreign = policies.get(&path(method)).and_then(|policy| policy.http.clone());
+    let foreign = foreign.map(|encoded| Value::Message(DynamicMessage::decode(rule, encoded).unwrap()));
     let Some(Value::Message(rule)) = foreign.or(own) else { return Vec::new() };
     let additional = rule.get_field_by_name("additional_bindings").unwrap().into_owned();
     let additional = additional.as_list().unwrap().iter().map(|rule| rule.as_message().unwrap().clone());
@@ -38,7 +45,7 @@ fn pattern(rule: &DynamicMessage) -> Option<(String, String)> {
 
 #[test]
 fn every_rpc_has_a_policy_and_all_but_the_services_own_a_binding() {
-    let policies = Policies::from_pool(pool());
+    let policies = policies();
     for method in methods(pool()) {
         let policy = policies.get(&path(&method)).unwrap_or_else(|| panic!("{} has no policy", method.full_name()));
         let bound = !bindings(&method, &policies).is_empty();
@@ -51,9 +58,20 @@ fn every_rpc_has_a_policy_and_all_but_the_services_own_a_binding() {
     }
 }
 
+/// Who carries a call out later needs a link to its service.
+#[test]
+fn services_with_deferrable_methods_are_called_by_operations() {
+    let policies = policies();
+    let deferrable = |method: &MethodDescriptor| policies.get(&path(method)).is_some_and(|policy| policy.deferrable);
+    let package = |method: MethodDescriptor| method.parent_service().package_name().to_owned();
+    let packages: BTreeSet<String> = methods(pool()).into_iter().filter(deferrable).map(package).collect();
+    let called = <malla_operations::Operations as Module>::CALLS.iter().map(|name| format!("malla.{name}.v1"));
+    assert_eq!(packages, called.collect());
+}
+
 #[test]
 fn the_canonical_path_comes_first() {
-    let policies = Policies::from_pool(pool());
+    let policies = policies();
     for method in methods(pool()) {
         for (at, (_, template)) in bindings(&method, &policies).iter().enumerate() {
             assert_eq!(template.starts_with("/v1/"), at == 0, "{}: {template} is binding {at}", method.full_name());
@@ -61,9 +79,26 @@ fn the_canonical_path_comes_first() {
     }
 }
 
+/// An idempotency key's request is known by its bytes, and encoders write maps in any order.
+#[test]
+fn requests_whose_keys_are_kept_have_no_maps() {
+    fn has_map(message: &MessageDescriptor, seen: &mut BTreeSet<String>) -> bool {
+        let inner = |field: FieldDescriptor| field.kind().as_message().cloned();
+        seen.insert(message.full_name().to_owned())
+            && (message.fields().any(|field| field.is_map())
+                || message.fields().filter_map(inner).any(|message| has_map(&message, seen)))
+    }
+    let policies = policies();
+    for method in methods(pool()) {
+        let kept = policies.get(&path(&method)).is_some_and(|policy| policy.keys != Keys::Own);
+        let mapped = has_map(&method.input(), &mut BTreeSet::new());
+        assert!(!(kept && mapped), "{}: declare KEYS_OWN and see to keys in the service", method.full_name());
+    }
+}
+
 #[test]
 fn options_of_a_binding_name_a_binding_of_the_method() {
-    let policies = Policies::from_pool(pool());
+    let policies = policies();
     for method in methods(pool()) {
         let bound: Vec<String> =
             bindings(&method, &policies).iter().map(|(verb, path)| format!("{verb} {path}")).collect();

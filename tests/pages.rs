@@ -1,4 +1,4 @@
-//! The status page in a real browser, driven over WebDriver. Skipped, loudly, where there is none.
+//! The edge's pages in a real browser, driven over WebDriver. Skipped, loudly, where there is none.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -106,5 +106,35 @@ async fn the_status_page_shows_every_service_and_updates_itself() {
     browser.until("beers shown as down", |text| bad(text) >= 1).await;
     mesh.restart("beers").await;
     browser.until("beers shown as up again", |text| bad(text) == 0).await;
+    browser.close().await;
+}
+
+/// As a person would: find an operation, open it, fill it in, send it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_docs_page_lists_operations_and_tries_them() {
+    let Some(browser) = Browser::start().await else {
+        eprintln!("SKIP: no chromedriver: the docs page was not tested (make test-setup installs it)");
+        return;
+    };
+    let mesh = Mesh::start(Topology::OneProcess).await;
+    browser.open(&format!("{}/docs", mesh.edge())).await;
+    browser.until("all services", |text| text.contains("malla.beers.v1") && text.contains("malla.users.v1")).await;
+    let fill = "const row = document.getElementById('malla.files.v1.FilesService.ListFiles'); row.open = true;";
+    browser.run(fill).await;
+    browser.until("a form", |text| text.contains("page_size") && text.contains("Send")).await;
+    let send = "const row = document.getElementById('malla.files.v1.FilesService.ListFiles');\
+                row.querySelector('input').value = 'no-such-folder'; row.querySelector('button').click();";
+    browser.run(send).await;
+    browser.until("the answer", |text| text.contains("404") && text.contains("\"code\": 5")).await;
+    let loaded =
+        browser.run("return performance.getEntriesByType('resource').map(entry => new URL(entry.name).origin)").await;
+    let loaded = loaded.as_array().unwrap().clone();
+    assert!(!loaded.is_empty() && loaded.iter().all(|origin| origin == mesh.edge()), "only from here: {loaded:?}");
+    let all = "return document.querySelectorAll('.operation').length";
+    let all = browser.run(all).await.as_u64().unwrap();
+    browser.run("const find = document.getElementById('find'); find.value = 'files list'; find.dispatchEvent(new Event('input'))").await;
+    let shown =
+        browser.run("return document.querySelectorAll('.operation:not([hidden])').length").await.as_u64().unwrap();
+    assert!((1..all).contains(&shown), "{shown} of {all}");
     browser.close().await;
 }

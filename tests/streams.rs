@@ -49,7 +49,7 @@ async fn each_message_comes_at_once_in_the_framing_asked_for() {
             }
             assert!(seen.trim_start().starts_with(start), "{seen:?}");
             if end == "\n\n" {
-                let events = seen.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+                let events = seen.split("\n\n").filter_map(|event| Some(event.split_once("data: ")?.1));
                 let said: Vec<Value> =
                     events.map(|event| serde_json::from_str::<Value>(event).unwrap()["comment"].clone()).collect();
                 assert_eq!(said, [json!("first"), json!("second")]);
@@ -85,7 +85,10 @@ async fn watchers_over_grpc_get_every_comment_in_order() {
     for topology in [Topology::OneProcess, Topology::ProcessPerService] {
         let mesh = Mesh::start(topology).await;
         let mut client = CommentsServiceClient::connect(mesh.edge().to_owned()).await.unwrap();
-        let watch = client.watch_comments(WatchCommentsRequest { content_id: "news".into() }).await.unwrap();
+        let watch = client
+            .watch_comments(WatchCommentsRequest { content_id: "news".into(), ..Default::default() })
+            .await
+            .unwrap();
         let lane = Lane::rest(&mesh);
         for number in 0..20 {
             comment(&lane, &number.to_string()).await;
@@ -93,5 +96,43 @@ async fn watchers_over_grpc_get_every_comment_in_order() {
         let texts = watch.into_inner().take(20).map(|item| item.unwrap().comment.unwrap().comment);
         let texts: Vec<String> = tokio::time::timeout(Duration::from_secs(10), texts.collect()).await.unwrap();
         assert_eq!(texts, (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+}
+
+/// As a browser's EventSource does: it names the last id it has seen and gets what it missed, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_events_goes_on_where_it_broke() {
+    for topology in [Topology::OneProcess, Topology::ProcessPerService] {
+        let mesh = Mesh::start(topology).await;
+        let lane = Lane::rest(&mesh);
+        let url = format!("{}/v1/contents/news/comments:watch?after_id=0", mesh.edge());
+        comment(&lane, "text 0").await;
+        let (mut got, mut last): (Vec<String>, Option<String>) = (Vec::new(), None);
+        for round in 0..4 {
+            let mut request = reqwest::Client::new().get(&url).header("accept", "text/event-stream");
+            if let Some(id) = &last {
+                request = request.header("last-event-id", id);
+            }
+            let (mut response, mut seen) = (request.send().await.unwrap(), String::new());
+            comment(&lane, &format!("text {}", round * 3 + 1)).await;
+            // The round ends in the middle: what comes after this is missed, and so is what was sent and not read.
+            read_until(&mut response, &mut seen, &format!("text {}\"", round * 3)).await;
+            for event in seen.rsplit_once("\n\n").map_or("", |(whole, _)| whole).split("\n\n") {
+                let Some((id, data)) = event.strip_prefix("id: ").and_then(|event| event.split_once("\ndata: ")) else {
+                    continue;
+                };
+                let data: Value = serde_json::from_str(data).unwrap();
+                assert_eq!(data["id"], json!(id));
+                got.push(data["comment"].as_str().unwrap().to_owned());
+                last = Some(id.to_owned());
+            }
+            drop(response);
+            for number in [round * 3 + 2, round * 3 + 3] {
+                comment(&lane, &format!("text {number}")).await;
+            }
+        }
+        let whole: Vec<String> = (0..got.len()).map(|number| format!("text {number}")).collect();
+        assert!(got.len() >= 9, "{got:?}");
+        assert_eq!(got, whole);
     }
 }

@@ -7,7 +7,7 @@ mod rules;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Version;
@@ -46,6 +46,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// What goes on after its request was answered, and ends with the connection it came by; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sessions(Arc<Mutex<JoinSet<()>>>);
+
+impl Sessions {
+    /// Runs a session, as a task of its own.
+    pub(crate) fn spawn(&self, session: impl Future<Output = ()> + Send + 'static) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while running.try_join_next().is_some() {}
+        running.spawn(session);
+    }
+
+    /// Waits for the end of all, and ends them when it is not waited for any longer.
+    async fn ended(&self) {
+        let mut running = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        while running.join_next().await.is_some() {}
+    }
+}
+
 /// Serves an edge until shutdown, and follows its backends' health meanwhile. Then streams are ended, requests in
 /// flight finish, and what is left at the drain deadline is cut.
 ///
@@ -53,7 +72,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// None after the listener is bound; the result is there for the caller's `?`.
 pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io::Result<()> {
     let mut background = JoinSet::new();
-    background.spawn(edge.health().follow(shutdown.clone()));
+    background.spawn(edge.clone().follow_health(shutdown.clone()));
 
     let config = edge.config();
     let builder = builder(config);
@@ -117,13 +136,16 @@ async fn connection(
         tracing::debug!(%error, peer = %peer.0, "a connection was closed before its first request");
         return;
     }
+    let sessions = Sessions::default();
+    let given = sessions.clone();
     let service = edge.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(given.clone());
         let version = request.version();
         request.map(|body| if version == Version::HTTP_2 { Body::new(Whole(body)) } else { Body::new(body) })
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
-    let mut connection = pin!(connection);
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
     let ended = tokio::select! {
         // First, so that a request that is there already is taken.
         biased;
@@ -141,6 +163,7 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, peer = %peer.0, "a connection ended with an error");
     }
+    sessions.ended().await;
 }
 
 /// When a connection has to end: 90 to 110 % of the configured age, by the client's port, so that connections made
@@ -160,6 +183,7 @@ fn builder(config: &Config) -> auto::Builder<TokioExecutor> {
         .max_buf_size(H1_BUFFER_BYTES_MAX);
     builder
         .http2()
+        .enable_connect_protocol()
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.h2_streams_max)
         .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)

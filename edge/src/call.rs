@@ -1,15 +1,18 @@
 //! The call to a backend: its deadline, its metadata, its answer as bytes.
 
-mod codec;
 mod cuttable;
 pub(crate) mod headers;
+pub(crate) mod retry;
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt as _;
 use http::HeaderMap;
 use malla_runtime::call::Call;
+use malla_runtime::codec::BytesCodec;
+use malla_runtime::link;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
@@ -21,22 +24,41 @@ use crate::load::Method;
 use crate::rejection::Rejection;
 use cuttable::Cuttable;
 
-pub(crate) use codec::BytesCodec;
-
 #[cfg(test)]
 mod tests;
 
 /// What a backend answered.
 pub(crate) struct Reply {
-    /// Its metadata; for a single message its trailers too.
+    /// Its leading metadata.
     pub(crate) headers: HeaderMap,
+    /// What came after a single message.
+    pub(crate) trailers: HeaderMap,
     pub(crate) messages: Replied,
 }
 
 /// The messages of an answer.
 pub(crate) enum Replied {
     One(Bytes),
-    Stream(Box<Streaming<Bytes>>),
+    Stream(Replies),
+}
+
+/// The messages of a stream, as they come. Dropped, it breaks off what is still being sent.
+pub(crate) struct Replies {
+    stream: Box<Streaming<Bytes>>,
+    broken: Option<oneshot::Receiver<Rejection>>,
+}
+
+impl Replies {
+    /// The next message; `None` at the end. Cancel safe.
+    ///
+    /// # Errors
+    /// What the backend ended the stream with; what the client sent wrong, if that was the reason.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        self.stream.message().await.map_err(|status| {
+            let broken = self.broken.as_mut().and_then(|broken| broken.try_recv().ok());
+            broken.unwrap_or_else(|| Rejection::of_call(status))
+        })
+    }
 }
 
 /// When a call has to be over: the method's longest time, or what the client asks for if that is sooner.
@@ -59,14 +81,15 @@ pub(crate) fn of_backend(status: Status) -> Status {
         tracing::error!(error = status.message(), "an answer is larger than edge.message_bytes_max");
         return Status::internal("the backend's answer is too large");
     }
-    if status.source().is_none() {
+    if !link::is_lost(&status) || link::is_unreached(&status) {
         return status;
     }
     tracing::debug!(error = %status, "the connection to a backend broke");
     Status::unavailable("the connection to the backend was lost")
 }
 
-/// Calls a method. Dropping the future cancels the call.
+/// Calls a method; again, where that is safe, when a call with a single message either way fails. Dropping the future
+/// cancels the call.
 ///
 /// # Errors
 /// What the backend answered instead; 504 when it did not answer in time; what broke an upload.
@@ -81,8 +104,8 @@ pub(crate) async fn call(
     let metadata = MetadataMap::from_headers(headers);
     let calling = async {
         match messages {
-            Messages::One(message) => call.scope(single(method, message_bytes_max, metadata, message)).await,
-            Messages::Pieces(pieces) => upload(method, message_bytes_max, metadata, pieces, call).await,
+            Messages::One(message) => call.scope(single(method, message_bytes_max, metadata, message, deadline)).await,
+            Messages::Pieces(pieces) => streamed(method, message_bytes_max, metadata, pieces, call).await,
         }
     };
     tokio::time::timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(Rejection::backend(expired())))
@@ -93,49 +116,81 @@ async fn single(
     message_bytes_max: usize,
     metadata: MetadataMap,
     message: Bytes,
+    deadline: Instant,
 ) -> Result<Reply, Rejection> {
     let mut client = Grpc::new(method.link.clone()).max_decoding_message_size(message_bytes_max);
-    let request = Request::from_parts(metadata, Extensions::default(), message);
-    let path = method.path.clone();
+    let request = || Request::from_parts(metadata.clone(), Extensions::default(), message.clone());
     if method.server_streaming {
-        return stream(client.server_streaming(request, path, BytesCodec).await);
+        return stream(client.server_streaming(request(), method.path.clone(), BytesCodec).await);
     }
-    one(client.unary(request, path, BytesCodec).await)
+    method.retries.earn(Instant::now());
+    let mut attempt = 1;
+    loop {
+        let outcome = client.server_streaming(request(), method.path.clone(), BytesCodec).and_then(one).await;
+        let rejection = match outcome {
+            Ok(reply) => return Ok(reply),
+            Err(status) => Rejection::of_call(status),
+        };
+        match retry::pause(method, &rejection.status, attempt, deadline) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(rejection),
+        }
+        attempt += 1;
+    }
 }
 
 /// Runs as a task of its own, which a broken upload ends and a complete one may outlive its client in. Were the call
 /// dropped while the upload goes on, it would be reset with CANCEL, which tonic's servers give their handlers as a clean
 /// end: that of a complete file.
-async fn upload(
+async fn streamed(
     method: &Method,
     message_bytes_max: usize,
     metadata: MetadataMap,
     pieces: Pieces,
     call: Call,
 ) -> Result<Reply, Rejection> {
-    let Pieces { stream, mut broken, cut } = pieces;
+    let Pieces { stream: messages, mut broken, cut } = pieces;
     let link = Cuttable { link: method.link.clone(), cut };
     let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
-    let request = Request::from_parts(metadata, Extensions::default(), stream);
+    let request = Request::from_parts(metadata, Extensions::default(), messages);
     let path = method.path.clone();
-    let calling = call.scope(async move { one(client.client_streaming(request, path, BytesCodec).await) });
+    let both_ways = method.server_streaming;
+    let calling = call.scope(async move {
+        match client.streaming(request, path, BytesCodec).await {
+            Ok(response) if !both_ways => one(response).await.map_err(Rejection::of_call),
+            outcome => stream(outcome),
+        }
+    });
     let reply = tokio::spawn(calling.in_current_span()).await;
-    match broken.try_recv() {
-        Ok(rejection) => Err(rejection),
-        Err(_) => reply.unwrap_or_else(|_panic| Err(Rejection::new(Status::internal("internal error")))),
+    if let Ok(rejection) = broken.try_recv() {
+        return Err(rejection);
     }
+    let mut reply = reply.unwrap_or_else(|_panic| Err(Rejection::new(Status::internal("internal error"))))?;
+    if let Replied::Stream(replies) = &mut reply.messages {
+        replies.broken = Some(broken);
+    }
+    Ok(reply)
 }
 
-fn refused(status: Status) -> Rejection {
-    Rejection::backend(of_backend(status))
-}
-
-fn one(outcome: Result<Response<Bytes>, Status>) -> Result<Reply, Rejection> {
-    let (metadata, message, _) = outcome.map_err(refused)?.into_parts();
-    Ok(Reply { headers: metadata.into_headers(), messages: Replied::One(message) })
+/// A single message. tonic would put its trailers among its headers.
+async fn one(response: Response<Streaming<Bytes>>) -> Result<Reply, Status> {
+    let (metadata, mut stream, _) = response.into_parts();
+    let headers = metadata.into_headers();
+    let message = stream.message().await.map_err(|mut status| {
+        status.metadata_mut().as_mut().extend(headers.clone());
+        status
+    })?;
+    let message = message.ok_or_else(|| Status::internal("the backend answered without a message"))?;
+    let trailers = stream.trailers().await?.unwrap_or_default().into_headers();
+    Ok(Reply { headers, trailers, messages: Replied::One(message) })
 }
 
 fn stream(outcome: Result<Response<Streaming<Bytes>>, Status>) -> Result<Reply, Rejection> {
-    let (metadata, stream, _) = outcome.map_err(refused)?.into_parts();
-    Ok(Reply { headers: metadata.into_headers(), messages: Replied::Stream(Box::new(stream)) })
+    let (metadata, stream, _) = outcome.map_err(Rejection::of_call)?.into_parts();
+    let headers = metadata.into_headers();
+    Ok(Reply {
+        headers,
+        trailers: HeaderMap::new(),
+        messages: Replied::Stream(Replies { stream: Box::new(stream), broken: None }),
+    })
 }

@@ -1,8 +1,17 @@
 //! Section `[edge]` of the settings. Everything with a limit is a key.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use malla_transcode::check::Clashes;
+use malla_transcode::percent;
 use serde::{Deserialize, Serialize};
+
+mod cors;
+mod routes;
+
+pub use cors::Cors;
+pub use routes::Route;
 
 /// Settings of the edge. Times are in milliseconds, sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,11 +36,13 @@ pub struct Config {
     pub body_idle_timeout_ms: u64,
     /// The deadline of methods that declare none. Default 15000.
     pub deadline_ms: u64,
+    /// The same for methods that stream. Default 1 hour.
+    pub stream_deadline_ms: u64,
     /// Pause of an SSE stream before a comment is sent to keep it alive. Default 15000.
     pub sse_heartbeat_ms: u64,
     /// Longest request target. Default 8 KiB.
     pub uri_bytes_max: usize,
-    /// Largest request body. Default 1 MiB.
+    /// Largest request body, as it came and decoded. Default 1 MiB.
     pub body_bytes_max: u64,
     /// Largest body of a raw upload (`google.api.HttpBody`). Default 64 MiB.
     pub upload_bytes_max: u64,
@@ -41,14 +52,130 @@ pub struct Config {
     pub h2_streams_max: u32,
     /// HTTP/2 pings: how often, and how long for an answer. Default 20000.
     pub h2_keepalive_ms: u64,
+    /// Answers that are text are compressed for clients that take that. Default true.
+    pub compress: bool,
+    /// Shorter answers than this are not. Default 1 KiB.
+    pub compress_bytes_min: u64,
+    /// WebSockets: how often a client is pinged, and how long it has to answer, or to take a message. Default 20000.
+    pub websocket_ping_ms: u64,
+    /// Origins (`https://app.example`) whose pages may open WebSockets, besides the edge's own host; `*` for all. Default
+    /// none.
+    pub websocket_origins: Vec<String>,
     /// `/a/` is the same path as `/a`. Default false.
     pub trailing_slash: bool,
     /// `Authorization: <token>` means `Authorization: Bearer <token>`. Default false.
     pub schemeless_authorization: bool,
     /// Query parameters that never bind to a field, such as an API key's. Default none.
     pub ignored_query: Vec<String>,
+    /// Fields of a JSON body that the message does not have. Default `refuse`.
+    pub unknown_fields: Unknown,
+    /// The same for parameters of a query or a form. Default `refuse`.
+    pub unknown_query: Unknown,
+    /// What the body of an error is. Default `status`.
+    pub errors: Errors,
     /// How answers are written.
     pub json: Json,
+    /// What holds for some routes only; of several for one route the last that says something counts. Default none.
+    pub routes: Vec<Route>,
+    /// Service configurations, in YAML or JSON, whose `http.rules` take the place of annotations. Default none.
+    pub rules: Vec<PathBuf>,
+    /// Methods without a rule are `POST /pkg.Service/Method` with the message as body. Default false.
+    pub auto_mapping: bool,
+    /// What becomes of a route that is declared twice. Default `refuse`.
+    pub duplicates: Duplicates,
+    /// Which escapes stay as they are in a variable of several segments. Default: what `rules` say, else `slash`.
+    pub keep: Option<Keep>,
+    /// Which pages of other origins may read answers.
+    pub cors: Cors,
+    /// How backends are asked what they serve, where that is not known beforehand.
+    pub reflection: Reflection,
+}
+
+/// How backends are asked what they serve, or files read that say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reflection {
+    /// How often, give or take a fifth; SIGHUP asks at once. Default 30000.
+    pub interval_ms: u64,
+    /// How long all of it may take. Default 10000.
+    pub timeout_ms: u64,
+    /// Most bytes of descriptors of one backend. Default 32 MiB.
+    pub bytes_max: usize,
+}
+
+impl Default for Reflection {
+    fn default() -> Self {
+        Self { interval_ms: 30_000, timeout_ms: 10_000, bytes_max: 32 << 20 }
+    }
+}
+
+/// What the body of an error is. Each has the code, the message and all details.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Errors {
+    /// `google.rpc.Status`: `{"code":5,"message":"...","details":[...]}`.
+    #[default]
+    Status,
+    /// As Google's APIs answer (AIP-193): `{"error":{"code":404,"message":"...","status":"NOT_FOUND","details":[...]}}`.
+    Aip193,
+    /// `application/problem+json` (RFC 9457), with the members `code` and `details` besides.
+    Problem,
+}
+
+/// What becomes of what a message has no field for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// The request is refused: 400.
+    #[default]
+    Refuse,
+    /// It is as if it was not there.
+    Ignore,
+}
+
+/// What becomes of a route that two methods declare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicates {
+    /// It is an error; of an upstream the second is left out.
+    #[default]
+    Refuse,
+    /// The first one has it.
+    First,
+    /// The last one has it.
+    Last,
+}
+
+impl From<Duplicates> for Clashes {
+    fn from(duplicates: Duplicates) -> Self {
+        match duplicates {
+            Duplicates::Refuse => Self::Refuse,
+            Duplicates::First => Self::First,
+            Duplicates::Last => Self::Last,
+        }
+    }
+}
+
+/// Which escapes stay as they are in a path variable of several segments; see [`percent::Keep`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// None.
+    Nothing,
+    /// `%2F`.
+    Slash,
+    /// Those of all reserved characters.
+    Reserved,
+}
+
+impl From<Keep> for percent::Keep {
+    fn from(keep: Keep) -> Self {
+        match keep {
+            Keep::Nothing => Self::Nothing,
+            Keep::Slash => Self::Slash,
+            Keep::Reserved => Self::Reserved,
+        }
+    }
 }
 
 /// How protobuf is written as JSON. What is read is not affected: both spellings of a field are always accepted.
@@ -96,6 +223,7 @@ impl Default for Config {
             header_timeout_ms: 30_000,
             body_idle_timeout_ms: 10_000,
             deadline_ms: 15_000,
+            stream_deadline_ms: 3_600_000,
             sse_heartbeat_ms: 15_000,
             uri_bytes_max: 8 << 10,
             body_bytes_max: 1 << 20,
@@ -103,10 +231,24 @@ impl Default for Config {
             message_bytes_max: 4 << 20,
             h2_streams_max: 100,
             h2_keepalive_ms: 20_000,
+            compress: true,
+            compress_bytes_min: 1 << 10,
+            websocket_ping_ms: 20_000,
+            websocket_origins: Vec::new(),
             trailing_slash: false,
             schemeless_authorization: false,
             ignored_query: Vec::new(),
+            unknown_fields: Unknown::default(),
+            unknown_query: Unknown::default(),
+            errors: Errors::default(),
             json: Json::default(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            auto_mapping: false,
+            duplicates: Duplicates::default(),
+            keep: None,
+            cors: Cors::default(),
+            reflection: Reflection::default(),
         }
     }
 }
@@ -130,15 +272,28 @@ impl Config {
                 ("header_timeout_ms", self.header_timeout_ms, 10..=DAY_MS),
                 ("body_idle_timeout_ms", self.body_idle_timeout_ms, 10..=DAY_MS),
                 ("deadline_ms", self.deadline_ms, 1..=DAY_MS),
+                ("stream_deadline_ms", self.stream_deadline_ms, 1..=DAY_MS),
                 ("sse_heartbeat_ms", self.sse_heartbeat_ms, 100..=DAY_MS),
                 ("uri_bytes_max", count(self.uri_bytes_max), 16..=65_534),
                 ("body_bytes_max", self.body_bytes_max, 1..=1 << 30),
                 ("upload_bytes_max", self.upload_bytes_max, 1..=1 << 40),
                 ("message_bytes_max", count(self.message_bytes_max), 1_024..=1 << 30),
+                ("websocket_ping_ms", self.websocket_ping_ms, 100..=DAY_MS),
+                ("cors.max_age_s", self.cors.max_age_s.into(), 0..=86_400),
+                ("compress_bytes_min", self.compress_bytes_min, 0..=1 << 30),
                 ("h2_streams_max", self.h2_streams_max.into(), 1..=100_000),
                 ("h2_keepalive_ms", self.h2_keepalive_ms, 100..=DAY_MS),
+                ("reflection.interval_ms", self.reflection.interval_ms, 100..=DAY_MS),
+                ("reflection.timeout_ms", self.reflection.timeout_ms, 10..=600_000),
+                ("reflection.bytes_max", count(self.reflection.bytes_max), 1_024..=1 << 30),
             ],
-        )
+        )?;
+        self.cors.check()?;
+        self.routes.iter().enumerate().try_for_each(|(at, route)| route.check(at))
+    }
+
+    pub(crate) fn deadline(&self, is_stream: bool) -> Duration {
+        Duration::from_millis(if is_stream { self.stream_deadline_ms } else { self.deadline_ms })
     }
 
     pub(crate) fn body_idle_timeout(&self) -> Duration {

@@ -1,27 +1,31 @@
 //! A request's body, query and path to the messages of its call.
 
-mod body;
+pub(crate) mod body;
+mod form;
+mod multipart;
+mod stream;
+mod values;
 
 use bytes::Bytes;
-use futures_util::Stream;
-use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::body::Body;
-use tonic::{Code, Status};
 
 use crate::codec::{HttpBody, Input, Payload, RequestPlan};
+use crate::coding;
 use crate::config::Config;
 use crate::load::Binding;
 use crate::rejection::Rejection;
-use body::BodyReader;
+use body::{BodyReader, Chunks as _, Gathered};
+use form::Each;
+use multipart::Multipart;
+use stream::{Ended, Json, PIECE_BYTES_MAX, PIECE_BYTES_MIN, Upload};
+use values::Values;
 
-/// A raw upload is sent on in pieces of at least this, so that a client's tiny writes do not become tiny messages.
-const PIECE_BYTES_MIN: usize = 64 << 10;
-/// And of at most this.
-const PIECE_BYTES_MAX: usize = 1 << 20;
+pub(crate) use stream::{Pieces, Sequence, Source};
+
+const MULTIPART: &str = "multipart/form-data";
 
 /// The messages of a call.
 pub(crate) enum Messages {
@@ -29,19 +33,10 @@ pub(crate) enum Messages {
     Pieces(Pieces),
 }
 
-/// A raw upload, read as it is sent on.
-pub(crate) struct Pieces {
-    pub(crate) stream: BoxStream<'static, Bytes>,
-    /// Says why the upload broke off. Dropped, it breaks the upload off.
-    pub(crate) broken: oneshot::Receiver<Rejection>,
-    /// Cancelled when the upload broke off. The stream then never ends: a clean end would make it look complete.
-    pub(crate) cut: CancellationToken,
-}
-
-/// Reads a request as its binding has it. An upload is read on while the call is made.
+/// Reads a request as its binding has it. A stream is read on while the call is made.
 ///
 /// # Errors
-/// 400 with field violations, 408, 413, 415; 501 for client streams that are no uploads.
+/// 400 with field violations, 408, 413, 415.
 pub(crate) async fn decode(
     config: &Config,
     head: &Parts,
@@ -51,27 +46,75 @@ pub(crate) async fn decode(
 ) -> Result<Messages, Rejection> {
     let plan = &binding.request;
     let input = Input { variables, query: head.uri.query().unwrap_or_default() };
-    refuse_encoding(&head.headers)?;
-    if binding.method.client_streaming && (!plan.is_raw() || binding.method.server_streaming) {
-        let message = format!(
-            "{} takes a stream of messages, which JSON over HTTP cannot carry yet; use gRPC",
-            binding.method.name()
-        );
-        return Err(Rejection::new(Status::unimplemented(message)));
-    }
     if plan.is_raw() {
-        let reader = BodyReader::new(body, config.upload_bytes_max, config.body_idle_timeout())?;
-        return upload(binding, input, content_type(&head.headers).to_owned(), reader).await;
+        let reader = reader(config, head, body, config.upload_bytes_max)?;
+        return upload(binding, input, content_type(&head.headers), reader).await;
     }
-    let mut reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout())?;
-    let payload = if plan.has_body() {
+    if binding.method.client_streaming && plan.has_body() {
+        let body = coding::decoded(&head.headers, body, config.upload_bytes_max)?;
+        return stream(config, &head.headers, body, binding, input).map(Messages::Pieces);
+    }
+    let mut reader = reader(config, head, body, config.body_bytes_max)?;
+    let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
+        let parts = Multipart::new(content_type(&head.headers), reader)?;
+        return form::message(plan, input, parts).await.map(Messages::One);
+    } else if plan.has_body() {
         payload(plan, &head.headers, reader.all().await?)?
     } else if reader.next().await?.is_some() {
         return Err(Rejection::field("", "this call takes no body"));
     } else {
         Payload::Empty
     };
-    plan.decode(input, payload).map(Messages::One).map_err(Rejection::violations)
+    let mut message = plan.decode(input, payload).map_err(Rejection::violations)?;
+    if let (Some(field), Some(id)) = (binding.resume, head.headers.get("last-event-id")) {
+        message = resumed(message, field, id)?;
+    }
+    Ok(match binding.method.client_streaming {
+        false => Messages::One(message),
+        true => Messages::Pieces(Pieces::new(Some(message), Ended)),
+    })
+}
+
+/// Says from where on a client wants to go on. Browsers that come again do so with the target they began with, so what
+/// the header says counts more; on the wire the last one does.
+fn resumed(message: Bytes, field: u32, id: &HeaderValue) -> Result<Bytes, Rejection> {
+    let id = std::str::from_utf8(id.as_bytes()).map_err(|_| Rejection::field("Last-Event-ID", "must be UTF-8"))?;
+    let mut wire = Vec::from(message);
+    prost::encoding::string::encode(field, &id.to_owned(), &mut wire);
+    Ok(wire.into())
+}
+
+/// A stream of JSON messages. Each is as large as other bodies at most, all together as uploads.
+fn stream(
+    config: &Config,
+    headers: &HeaderMap,
+    body: Body,
+    binding: &Binding,
+    input: Input<'_>,
+) -> Result<Pieces, Rejection> {
+    let is_lines = match essence(headers).as_str() {
+        "" | "application/json" => false,
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
+        essence if essence.ends_with("+json") => false,
+        MULTIPART => {
+            let reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout())?;
+            let parts = Multipart::new(content_type(headers), reader)?;
+            return Ok(Pieces::new(None, Each { sequence: Sequence::new(&binding.request, input), parts }));
+        }
+        _ => return Err(unsupported(content_type(headers))),
+    };
+    // Whoever is answered meanwhile may have nothing to say for long; the deadline holds for them too.
+    let both_ways = binding.method.server_streaming;
+    let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
+    let reader = BodyReader::new(body, config.upload_bytes_max, idle)?;
+    let message_bytes_max = usize::try_from(config.body_bytes_max).unwrap_or(usize::MAX);
+    let values = Values::new(message_bytes_max, is_lines);
+    let sequence = Sequence::new(&binding.request, input);
+    Ok(Pieces::new(None, Json { sequence, reader, values, ended: false }))
+}
+
+fn reader(config: &Config, head: &Parts, body: Body, bytes_max: u64) -> Result<BodyReader, Rejection> {
+    BodyReader::new(coding::decoded(&head.headers, body, bytes_max)?, bytes_max, config.body_idle_timeout())
 }
 
 /// Tells what a body is.
@@ -80,13 +123,12 @@ fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Paylo
         return Ok(Payload::Empty);
     }
     let content_type = content_type(headers);
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
     let charset = parameters.find(|(name, _)| name.eq_ignore_ascii_case("charset"));
     if charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
         return Err(unsupported(content_type));
     }
-    match essence.as_str() {
+    match essence(headers).as_str() {
         "" | "application/json" => Ok(Payload::Json(text)),
         essence if essence.ends_with("+json") => Ok(Payload::Json(text)),
         // What curl calls everything that -d sends.
@@ -108,61 +150,34 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+fn essence(headers: &HeaderMap) -> String {
+    content_type(headers).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 fn unsupported(content_type: &str) -> Rejection {
     let message = format!("{content_type:?} is not read here; send application/json or a form, in UTF-8");
     Rejection::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message)
-}
-
-fn refuse_encoding(headers: &HeaderMap) -> Result<(), Rejection> {
-    let encoding = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
-    if encoding.is_none() {
-        return Ok(());
-    }
-    let message = "compressed request bodies are not read; send it as it is";
-    let mut rejection = Rejection::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message);
-    rejection.headers.push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
-    Err(rejection)
 }
 
 /// Path and query go into the first message, with the first piece of the body.
 async fn upload(
     binding: &Binding,
     input: Input<'_>,
-    content_type: String,
+    content_type: &str,
     mut reader: BodyReader,
 ) -> Result<Messages, Rejection> {
-    let plan = &binding.request;
-    if !binding.method.client_streaming {
-        let data = reader.all().await?;
-        let payload = Payload::Raw(HttpBody { content_type, data });
-        return plan.decode(input, payload).map(Messages::One).map_err(Rejection::violations);
+    let (plan, streaming) = (&binding.request, binding.method.client_streaming);
+    if content_type.to_ascii_lowercase().starts_with(MULTIPART) {
+        return form::upload(plan, streaming, input, Multipart::new(content_type, reader)?).await;
     }
-    let data = reader.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default();
-    let first = plan.decode(input, Payload::Raw(HttpBody { content_type, data })).map_err(Rejection::violations)?;
-    let (report, broken) = oneshot::channel();
-    let cut = CancellationToken::new();
-    let rest = rest(plan.clone(), reader, report, cut.clone());
-    Ok(Messages::Pieces(Pieces { stream: stream::iter([first]).chain(rest).boxed(), broken, cut }))
-}
-
-fn rest(
-    plan: RequestPlan,
-    reader: BodyReader,
-    report: oneshot::Sender<Rejection>,
-    cut: CancellationToken,
-) -> impl Stream<Item = Bytes> {
-    stream::unfold((plan, reader, report, cut), async |(plan, mut reader, mut report, cut)| {
-        let piece = tokio::select! {
-            piece = reader.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX) => Some(piece),
-            // The client has left, or has been answered.
-            () = report.closed() => None,
-        };
-        match piece {
-            Some(Ok(piece)) => return Some((plan.piece(piece?), (plan, reader, report, cut))),
-            Some(Err(rejection)) => drop(report.send(rejection)),
-            None => {}
-        }
-        cut.cancel();
-        std::future::pending().await
-    })
+    let first = |data| {
+        let body = HttpBody { content_type: content_type.to_owned(), data };
+        plan.decode(input, Payload::Raw(body)).map_err(Rejection::violations)
+    };
+    if !streaming {
+        return first(reader.all().await?).map(Messages::One);
+    }
+    let mut data = Gathered::new(reader);
+    let first = first(data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default())?;
+    Ok(Messages::Pieces(Pieces::new(Some(first), Upload { plan: plan.clone(), data })))
 }

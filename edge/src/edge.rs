@@ -2,35 +2,57 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use malla_runtime::auth::Authenticator;
+use malla_runtime::health::Registry;
 use malla_runtime::policy::Access;
+use malla_runtime::shutdown::Shutdown;
+use malla_transcode::percent::Keep;
+use malla_transcode::rule;
+use malla_transcode::table::{Rule, Table};
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::codec::Details;
-use crate::config::Config;
+use crate::builder::Builder;
+use crate::changes::Changes;
+use crate::codec::{Details, ResponsePlan};
+use crate::config::{Config, Errors};
+use crate::defer::Deferral;
+use crate::errors;
 use crate::health::Health;
 use crate::limit::Limit;
 use crate::load::{self, Backend, Binding, LoadError, Method};
+use crate::openapi::Openapi;
 use crate::own::Own;
 use crate::pipeline;
 use crate::record::Metrics;
-use crate::route::table::Table;
+use crate::rejection::Rejection;
+
+/// When a client may come again that asked for what a backend may yet turn out to have.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What the edge says about itself.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// Of the service as a whole: "malla".
+    /// Of the service as a whole: "malla". Default "API".
     pub name: String,
-    /// Its version.
+    /// Its version. Default "0".
     pub version: String,
+}
+
+impl Default for About {
+    fn default() -> Self {
+        Self { name: "API".to_owned(), version: "0".to_owned() }
+    }
 }
 
 /// One line of the routing table.
@@ -60,77 +82,190 @@ impl RouteRow {
     }
 }
 
-/// A transcoding edge in front of a set of gRPC backends; cheap to clone.
+/// A transcoding edge in front of a set of gRPC backends; cheap to clone, all clones are one.
+///
+/// It is a tower service that never fails and is always ready: what goes wrong is an answer. It limits itself
+/// ([`Config`]); a server it is mounted in has to limit connections, headers and their times, as [`serve`](crate::serve)
+/// does. It needs a Tokio runtime.
 #[derive(Clone, Debug)]
-pub struct Edge(Arc<Shared>);
+pub struct Edge(Arc<Inner>);
 
-/// What all requests share; nothing in it changes while serving but states and counters.
+#[derive(Debug)]
+struct Inner {
+    fixed: Fixed,
+    /// Taken once by each request, which ends on what it began with.
+    shared: ArcSwap<Shared>,
+    /// What `shared` was built from; locked while it is built anew.
+    backends: Mutex<Vec<Backend>>,
+}
+
+/// What stays while the edge lives, whatever becomes of its backends.
+#[derive(Debug)]
+struct Fixed {
+    config: Arc<Config>,
+    /// What `config.rules` name, read.
+    rules: rule::Config,
+    about: Arc<About>,
+    deferral: Option<Arc<dyn Deferral>>,
+    authenticator: Arc<Authenticator>,
+    limit: Limit,
+    own_limit: Limit,
+    health: Health,
+    metrics: Metrics,
+    closing: CancellationToken,
+}
+
+/// What all requests share. Nothing in it changes while serving but states and counters; it is replaced as a whole.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) about: About,
+    pub(crate) config: Arc<Config>,
+    pub(crate) about: Arc<About>,
     pub(crate) table: Table<Binding>,
     pub(crate) methods: HashMap<String, Arc<Method>>,
+    pub(crate) left_out: Vec<String>,
+    /// Which escapes path variables keep.
+    pub(crate) keep: Keep,
     pub(crate) details: Details,
+    /// Who keeps calls for later, and how what stands for them is written.
+    pub(crate) deferral: Option<(Arc<dyn Deferral>, ResponsePlan)>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) limit: Limit,
     pub(crate) health: Health,
     pub(crate) own: Own,
+    pub(crate) openapi: Openapi,
     pub(crate) metrics: Metrics,
     pub(crate) closing: CancellationToken,
 }
 
+impl Fixed {
+    /// Settings for routes that are not there are mistakes when all backends are first known; later it is the backends
+    /// that have changed.
+    fn load(&self, backends: &[Backend], before: &[Backend]) -> Result<Shared, LoadError> {
+        let loaded = load::load(&self.config, &self.rules, backends)?;
+        let are_known = |backends: &[Backend]| backends.iter().all(|backend| !backend.services.is_empty());
+        if !loaded.unmatched.is_empty() && are_known(backends) {
+            if before.is_empty() || !are_known(before) {
+                return Err(LoadError(loaded.unmatched));
+            }
+            tracing::warn!(settings = loaded.unmatched.join("; "), "settings are for nothing that there is");
+        }
+        let own = Own::new(&self.health.registry, backends, self.own_limit.clone());
+        Ok(Shared {
+            config: self.config.clone(),
+            about: self.about.clone(),
+            table: loaded.table,
+            methods: loaded.methods,
+            left_out: loaded.left_out,
+            keep: loaded.keep,
+            details: loaded.details,
+            deferral: self.deferral.clone().zip(loaded.operation),
+            authenticator: self.authenticator.clone(),
+            limit: self.limit.clone(),
+            health: self.health.clone(),
+            openapi: Openapi::default(),
+            own: own.map_err(|error| LoadError(vec![error.to_string()]))?,
+            metrics: self.metrics.clone(),
+            closing: self.closing.clone(),
+        })
+    }
+}
+
 impl Edge {
-    /// Builds the edge from its backends' descriptors.
-    ///
-    /// # Errors
-    /// [`LoadError`] with all problems at once: templates and fields that do not fit, routes that clash.
-    pub fn new(
+    /// Begins an edge, with defaults and no backends.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// See [`Builder::build`].
+    pub(crate) fn new(
         config: Config,
         backends: &[Backend],
         authenticator: Arc<Authenticator>,
         about: About,
+        deferral: Option<Arc<dyn Deferral>>,
     ) -> Result<Self, LoadError> {
-        let loaded = load::load(&config, backends)?;
-        let health = Health::new(backends);
-        let own = Own::new(&health.registry, backends).map_err(|error| LoadError(vec![error.to_string()]))?;
-        Ok(Self(Arc::new(Shared {
+        let fixed = Fixed {
+            rules: load::rules(&config.rules)?,
             limit: Limit::new(config.requests_max),
-            table: loaded.table,
-            methods: loaded.methods,
-            details: loaded.details,
+            own_limit: Own::limit(),
+            health: Health::new(backends),
             metrics: Metrics::default(),
             closing: CancellationToken::new(),
-            config,
-            about,
+            config: Arc::new(config),
+            about: Arc::new(about),
             authenticator,
-            health,
-            own,
+            deferral,
+        };
+        let shared = fixed.load(backends, &[])?;
+        Ok(Self(Arc::new(Inner {
+            fixed,
+            shared: ArcSwap::from_pointee(shared),
+            backends: Mutex::new(backends.into()),
         })))
+    }
+
+    /// Puts a backend in the place of the one of the same name, whose services may be others now. All is built beside
+    /// what serves, compared with it, and then takes its place at once; requests in flight end on what they began with.
+    /// It computes for as long as there are descriptors: not for a thread that others wait for.
+    ///
+    /// # Errors
+    /// As [`Builder::build`], and for a name the edge was not built with; then nothing has changed.
+    pub fn replace(&self, backend: Backend) -> Result<Changes, LoadError> {
+        let mut backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = backends.clone();
+        let Some(place) = next.iter_mut().find(|known| known.name == backend.name) else {
+            return Err(LoadError(vec![format!("{}: is no backend of this edge", backend.name)]));
+        };
+        *place = backend.clone();
+        let before = self.0.shared.load_full();
+        let shared = self.0.fixed.load(&next, &backends)?;
+        let changes = Changes::between(&before, &shared);
+        self.0.shared.store(Arc::new(shared));
+        self.0.fixed.health.serves(&backend.name, &backend.services);
+        *backends = next;
+        Ok(changes)
     }
 
     /// The routing table, ordered by path.
     pub fn routes(&self) -> impl Iterator<Item = RouteRow> {
-        self.0.routes()
+        self.0.shared.load().routes()
+    }
+
+    /// The states of the backends and their services, and, under the empty name, of all together.
+    #[must_use]
+    pub fn registry(&self) -> Registry {
+        self.0.fixed.health.registry.clone()
+    }
+
+    /// Follows the health of the backends, for `/health` and `grpc.health.v1`, until the process ends; when it is told to
+    /// stop, the edge is NOT_SERVING. To be spawned where the edge is mounted in someone's own server; until then no
+    /// backend counts as healthy, which keeps no call from it. [`serve`](crate::serve) does this itself.
+    pub async fn follow_health(self, shutdown: Shutdown) {
+        self.health().follow(shutdown).await;
+    }
+
+    /// Ends server streams and WebSockets, with UNAVAILABLE: nobody knows how long they would stay, and their clients may
+    /// come back elsewhere. For the shutdown of the server the edge is mounted in; [`serve`](crate::serve) does this itself.
+    pub fn close_streams(&self) {
+        self.0.fixed.closing.cancel();
     }
 
     pub(crate) fn config(&self) -> &Config {
-        &self.0.config
+        &self.0.fixed.config
     }
 
     pub(crate) fn health(&self) -> Health {
-        self.0.health.clone()
-    }
-
-    /// Ends server streams: their clients may come back elsewhere, and nobody knows how long they would stay.
-    pub(crate) fn close_streams(&self) {
-        self.0.closing.cancel();
+        self.0.fixed.health.clone()
     }
 }
 
 impl Shared {
-    pub(crate) fn routes(&self) -> impl Iterator<Item = RouteRow> {
-        let row = |rule: &crate::route::table::Rule<Binding>| RouteRow {
+    pub(crate) fn errors(&self, style: Errors) -> errors::Writer {
+        errors::Writer { details: self.details.clone(), style }
+    }
+
+    pub(crate) fn routes(&self) -> impl Iterator<Item = RouteRow> + use<> {
+        let row = |rule: &Rule<Binding>| RouteRow {
             http_method: rule.http_method.clone(),
             path: rule.template.text.clone(),
             required_query: rule.required_query.clone(),
@@ -139,11 +274,21 @@ impl Shared {
             access: rule.value.method.access,
             success_status: rule.value.success.as_u16(),
         };
-        let mut rows: Vec<RouteRow> = self.table.rules().map(row).collect();
+        let mut rows: Vec<RouteRow> = self.table.rules().iter().map(row).collect();
         rows.sort_by(|a, b| {
             (&a.path, &a.http_method, &a.required_query).cmp(&(&b.path, &b.http_method, &b.required_query))
         });
         rows.into_iter()
+    }
+
+    /// Why what was asked for is not there: as `refusal` says, unless a backend has yet to say what it has.
+    pub(crate) fn missing(&self, refusal: Rejection) -> Rejection {
+        match self.health.waiting() {
+            Some(reason) if matches!(refusal.status.code(), Code::NotFound | Code::Unimplemented) => {
+                Rejection::overloaded(&reason, RETRY_AFTER)
+            }
+            _ => refusal,
+        }
     }
 }
 
@@ -161,7 +306,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = self.0.clone();
+        let shared = self.0.shared.load_full();
         let request = request.map(Body::new);
         Box::pin(async move { Ok(pipeline::handle(&shared, request).await) })
     }

@@ -4,9 +4,11 @@ mod frame;
 mod stream;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::Full;
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -55,24 +57,43 @@ impl Answer {
 /// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
 pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms: Terms) -> Result<Answer, Rejection> {
     let plan = &binding.response;
+    let success = headers::status(&reply.headers).unwrap_or(binding.success);
     let mut answer = match reply.messages {
-        Replied::One(message) => one(plan, binding.success, head, message)?,
-        Replied::Stream(messages) if plan.is_raw() => {
-            stream::raw(plan.clone(), binding.success, *messages, terms).await?
-        }
+        Replied::One(message) => one(plan, success, head, message)?,
+        Replied::Stream(messages) if plan.is_raw() => stream::raw(plan.clone(), success, messages, terms).await?,
         Replied::Stream(messages) => {
-            stream::json(plan.clone(), binding.success, Format::of(&head.headers), *messages, terms).await?
+            stream::json(plan.clone(), success, Format::of(&head.headers), messages, terms).await?
         }
     };
     headers::from_metadata(&reply.headers, &mut answer.headers);
-    Ok(answer)
+    Ok(with_trailers(answer, &head.headers, &reply.trailers))
+}
+
+/// Puts what came after a message after it where the client takes trailers, else among the headers.
+fn with_trailers(mut answer: Answer, asked: &HeaderMap, received: &HeaderMap) -> Answer {
+    let mut trailers = HeaderMap::new();
+    headers::from_metadata(received, &mut trailers);
+    if trailers.is_empty() {
+        return answer;
+    }
+    if answer.body.is_end_stream() || !headers::takes_trailers(asked) {
+        headers::from_metadata(received, &mut answer.headers);
+        return answer;
+    }
+    for name in trailers.keys() {
+        answer.headers.append(header::TRAILER, name.clone().into());
+    }
+    // Of unknown length, or HTTP/1.1 would have no place for them.
+    let data = answer.body.into_data_stream().map_ok(Frame::data);
+    let frames = data.chain(futures_util::stream::once(async { Ok(Frame::trailers(trailers)) }));
+    Answer { body: Body::new(StreamBody::new(frames)), ..answer }
 }
 
 fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: Bytes) -> Result<Answer, Rejection> {
     let output = write(plan, message).map_err(broken)?;
     Ok(match output {
-        _ if success == StatusCode::NO_CONTENT => Answer::empty(success),
-        Output::Json { text, next_page_token } => {
+        _ if matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Answer::empty(success),
+        Output::Json { text, next_page_token, .. } => {
             let mut answer = Answer::json(success, text);
             let in_query = matches!(head.method, Method::GET | Method::HEAD) && !next_page_token.is_empty();
             if let Some(link) = in_query.then(|| next_page(&head.uri, &next_page_token)).flatten() {
@@ -110,7 +131,7 @@ fn media_type(body: &HttpBody) -> HeaderValue {
 }
 
 /// Writes one message; the client learns only that the backend is at fault.
-fn write(plan: &ResponsePlan, message: Bytes) -> Result<Output, Status> {
+pub(crate) fn write(plan: &ResponsePlan, message: Bytes) -> Result<Output, Status> {
     plan.encode(message).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written");
         Status::internal("the backend's answer cannot be read")

@@ -11,13 +11,12 @@ use malla_runtime::guard::{self, Guard};
 use malla_runtime::link::Link;
 use malla_runtime::policy::Policies;
 use malla_runtime::shutdown::Shutdown;
-use prost_reflect::{DescriptorPool, MethodDescriptor};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tonic::body::Body;
 use tonic::service::Routes;
 
-use crate::{About, Backend, Config, Edge, Json, Names};
+use crate::{About, Backend, Config, Deferral, Edge, Json, Names};
 
 mod backend;
 
@@ -31,20 +30,18 @@ pub(crate) fn descriptors(file: &str) -> Bytes {
     compiler.encode_file_descriptor_set().into()
 }
 
-/// A method of the echo service.
-pub(crate) fn method(name: &str) -> MethodDescriptor {
-    let pool = DescriptorPool::decode(descriptors("echo.proto")).unwrap();
-    let service = pool.get_service_by_name(SERVICE).unwrap();
-    service.methods().find(|method| method.name() == name).unwrap()
+/// The echo service alone.
+pub(crate) fn echo() -> backend::Echo {
+    backend::Echo(unbounded_channel().0)
 }
 
 pub(crate) fn backend(descriptors: Bytes) -> Backend {
-    let (fates, _) = unbounded_channel();
     Backend {
         name: "echo".into(),
         services: vec![SERVICE.into()],
         descriptors,
-        link: Link::alone("echo", Routes::new(backend::Echo(fates))),
+        link: Link::alone("echo", Routes::new(echo())),
+        foreign: false,
     }
 }
 
@@ -73,14 +70,19 @@ pub(crate) async fn remote(config: Config) -> (Edge, UnboundedReceiver<&'static 
     tokio::spawn(async move {
         malla_runtime::server::serve(listener, guard, &guard::Config::default(), Shutdown::default()).await
     });
-    let link = Link::remote("echo", &address).unwrap();
+    let link = Link::remote("echo", &address.parse().unwrap());
     (in_front_of(config, Backend { link, ..backend(descriptors("echo.proto")) }), told)
 }
 
 pub(crate) fn in_front_of(config: Config, backend: Backend) -> Edge {
+    deferring(config, backend, None)
+}
+
+/// An edge whose calls are kept for later.
+pub(crate) fn deferring(config: Config, backend: Backend, deferral: Option<Arc<dyn Deferral>>) -> Edge {
     let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
     let about = About { name: "test".into(), version: "1".into() };
-    Edge::new(config, &[backend], authenticator, about).unwrap()
+    Edge::new(config, &[backend], authenticator, about, deferral).unwrap()
 }
 
 /// Sends one request through an edge.

@@ -50,7 +50,7 @@ pub(crate) async fn pass(
         answer.unwrap_or_else(|_panic| Err(Status::internal("internal error")))
     };
     let response = tokio::time::timeout_at(deadline, calling).await;
-    let (parts, body) = response.map_err(|_| Rejection::backend(expired()))?.map_err(Rejection::backend)?.into_parts();
+    let (parts, body) = response.map_err(|_| Rejection::backend(expired()))?.map_err(Rejection::of_call)?.into_parts();
     let closing = method.server_streaming.then_some(closing);
     let body = bounded(body, Some(deadline), closing);
     Ok(Answer { status: parts.status, headers: headers::pass(&parts.headers, None), body })

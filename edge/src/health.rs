@@ -1,9 +1,10 @@
 //! The health of every backend, followed by `grpc.health.v1.Health/Watch` over its link, local or remote alike.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use malla_runtime::health::{Registry, State};
+use malla_runtime::link::{self, Link};
 use malla_runtime::shutdown::Shutdown;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
@@ -26,20 +27,50 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Health {
     pub(crate) registry: Registry,
-    backends: Arc<[Backend]>,
-    /// Also held while the states are summed up: else an older sum could overwrite a newer one.
-    unready: Arc<Mutex<bool>>,
+    /// Also held while the states are published: else an older sum could overwrite a newer one.
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    backends: Vec<Followed>,
+    unready: bool,
+}
+
+#[derive(Debug)]
+struct Followed {
+    name: String,
+    link: Link,
+    /// None while it is not known what it serves.
+    services: Vec<String>,
+    /// What it says itself.
+    says: State,
+    /// What keeps the edge from learning what it serves now.
+    trouble: Option<String>,
+}
+
+/// How a backend is.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) trouble: Option<String>,
 }
 
 impl Health {
     /// Nothing is known yet, so nothing is SERVING.
     pub(crate) fn new(backends: &[Backend]) -> Self {
-        let health = Self { registry: Registry::default(), backends: backends.into(), unready: Arc::default() };
-        for backend in backends {
-            health.set(backend, State::NotServing);
-        }
-        health.sum_up();
-        health
+        let followed = |backend: &Backend| Followed {
+            name: backend.name.clone(),
+            link: backend.link.clone(),
+            services: backend.services.clone(),
+            says: State::NotServing,
+            trouble: None,
+        };
+        let known = Known { backends: backends.iter().map(followed).collect(), unready: false };
+        let registry = Registry::default();
+        known.publish(&registry);
+        Self { registry, known: Arc::new(Mutex::new(known)) }
     }
 
     /// The state of everything together.
@@ -47,41 +78,73 @@ impl Health {
         self.registry.get("").unwrap_or(State::NotServing)
     }
 
-    /// Each backend's short name and state, in the order they were given.
-    pub(crate) fn by_name(&self) -> impl Iterator<Item = (&str, State)> {
-        self.backends
-            .iter()
-            .map(|backend| (backend.name.as_str(), self.registry.get(&backend.name).unwrap_or(State::NotServing)))
+    /// Every backend's condition, in the order they were given.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        let condition = |backend: &Followed| Condition {
+            name: backend.name.clone(),
+            state: backend.state(),
+            trouble: backend.trouble.clone(),
+        };
+        self.known().backends.iter().map(condition).collect()
+    }
+
+    /// Why it is not known yet what all backends serve; `None` when it is.
+    pub(crate) fn waiting(&self) -> Option<String> {
+        let known = self.known();
+        let backend = known.backends.iter().find(|backend| backend.services.is_empty())?;
+        let reason = backend.trouble.as_deref().unwrap_or("it is being asked");
+        Some(format!("it is not known yet what {} serves: {reason}", backend.name))
+    }
+
+    /// A backend serves these services from now on.
+    pub(crate) fn serves(&self, name: &str, services: &[String]) {
+        self.change(name, |backend| {
+            for gone in backend.services.iter().filter(|service| !services.contains(service)) {
+                self.registry.set(gone, State::ServiceUnknown);
+            }
+            backend.services = services.into();
+        });
+    }
+
+    /// What keeps the edge from learning what a backend serves, or that nothing does; whether that is news.
+    pub(crate) fn trouble(&self, name: &str, trouble: Option<String>) -> bool {
+        let mut news = false;
+        self.change(name, |backend| {
+            news = backend.trouble != trouble;
+            backend.trouble = trouble;
+        });
+        news
     }
 
     /// Follows all backends until the process ends; from `unready` on the edge as a whole is NOT_SERVING.
     pub(crate) async fn follow(self, shutdown: Shutdown) {
         let mut watches = JoinSet::new();
-        for backend in self.backends.iter().cloned() {
-            watches.spawn(self.clone().watch(backend));
+        for backend in &self.known().backends {
+            watches.spawn(self.clone().watch(backend.name.clone(), backend.link.clone()));
         }
         shutdown.unready().await;
-        *self.unready.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.sum_up();
+        {
+            let mut known = self.known();
+            known.unready = true;
+            known.publish(&self.registry);
+        }
         while watches.join_next().await.is_some() {}
     }
 
-    async fn watch(self, backend: Backend) {
+    async fn watch(self, name: String, link: Link) {
         let mut retry = RETRY_MIN;
         loop {
-            let status = self.watch_once(&backend, &mut retry).await;
-            // It answers, it only has no opinion on its health.
-            let answers = status.code() == Code::Unimplemented;
-            self.set(&backend, if answers { State::Serving } else { State::NotServing });
-            self.sum_up();
+            let status = self.watch_once(&name, &link, &mut retry).await;
+            let answers = has_no_opinion(&status);
+            self.says(&name, if answers { State::Serving } else { State::NotServing });
             tokio::time::sleep(if answers { PROBE_INTERVAL } else { retry }).await;
             retry = (retry * 2).min(RETRY_MAX);
         }
     }
 
     /// Follows one stream of states to its end, or until the backend gives no sign of life.
-    async fn watch_once(&self, backend: &Backend, retry: &mut Duration) -> Status {
-        let mut client = HealthClient::new(backend.link.clone());
+    async fn watch_once(&self, name: &str, link: &Link, retry: &mut Duration) -> Status {
+        let mut client = HealthClient::new(link.clone());
         let everything = || HealthCheckRequest { service: String::new() };
         let mut states = match tokio::time::timeout(PROBE_TIMEOUT, client.watch(everything())).await {
             Ok(Ok(response)) => response.into_inner(),
@@ -92,8 +155,7 @@ impl Health {
             match tokio::time::timeout(PROBE_INTERVAL, states.message()).await {
                 Ok(Ok(Some(state))) => {
                     *retry = RETRY_MIN;
-                    self.set(backend, state.status());
-                    self.sum_up();
+                    self.says(name, state.status());
                 }
                 Ok(Ok(None)) => return Status::unavailable("the stream of states ended"),
                 Ok(Err(status)) => return status,
@@ -106,25 +168,53 @@ impl Health {
         }
     }
 
-    fn set(&self, backend: &Backend, state: State) {
-        let state = if state == State::Serving { State::Serving } else { State::NotServing };
-        if self.registry.get(&backend.name).is_some_and(|before| before != state) {
-            if state == State::Serving {
-                tracing::info!(backend = %backend.name, "a backend serves");
-            } else {
-                tracing::warn!(backend = %backend.name, "a backend does not serve any more");
-            }
-        }
-        for name in backend.services.iter().chain([&backend.name]) {
-            self.registry.set(name, state);
-        }
+    /// A backend says how it is. One that knows of single services only has no opinion on itself.
+    fn says(&self, name: &str, state: State) {
+        let serves = matches!(state, State::Serving | State::ServiceUnknown);
+        self.change(name, |backend| backend.says = if serves { State::Serving } else { State::NotServing });
     }
 
-    fn sum_up(&self) {
-        let unready = self.unready.lock().unwrap_or_else(PoisonError::into_inner);
-        let serving = self.by_name().all(|(_, state)| state == State::Serving) && !*unready;
-        self.registry.set("", if serving { State::Serving } else { State::NotServing });
+    fn change(&self, name: &str, change: impl FnOnce(&mut Followed)) {
+        let mut known = self.known();
+        let Some(backend) = known.backends.iter_mut().find(|backend| backend.name == name) else { return };
+        let before = backend.state();
+        change(backend);
+        match backend.state() {
+            now if now == before => {}
+            State::Serving => tracing::info!(backend = name, "a backend serves"),
+            _ => tracing::warn!(backend = name, "a backend does not serve any more"),
+        }
+        known.publish(&self.registry);
     }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn publish(&self, registry: &Registry) {
+        for backend in &self.backends {
+            for name in backend.services.iter().chain([&backend.name]) {
+                registry.set(name, backend.state());
+            }
+        }
+        let serving = self.backends.iter().all(|backend| backend.state() == State::Serving) && !self.unready;
+        registry.set("", if serving { State::Serving } else { State::NotServing });
+    }
+}
+
+impl Followed {
+    /// Nobody can be served what is not known.
+    fn state(&self) -> State {
+        if self.services.is_empty() { State::NotServing } else { self.says }
+    }
+}
+
+/// Whether a backend answers, and only says nothing on its health: it has no such service, or none for everybody.
+fn has_no_opinion(status: &Status) -> bool {
+    const CODES: [Code; 4] = [Code::Unimplemented, Code::NotFound, Code::Unauthenticated, Code::PermissionDenied];
+    CODES.contains(&status.code()) && !link::is_lost(status)
 }
 
 fn silent() -> Status {

@@ -1,23 +1,30 @@
 //! Descriptor bytes to a routing table. Everything that is wrong is found at once, before anything is served.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::uri::PathAndQuery;
-use malla_runtime::link::Link;
-use malla_runtime::policy::{Access, Binding as BindingPolicy, MethodPolicy, Policies};
+use malla_runtime::link::{AddressError, Link};
+use malla_runtime::policy::{Access, Binding as BindingPolicy, Keys, MethodPolicy, Policies};
+use malla_transcode::Schema;
+use malla_transcode::bind::RequestOptions;
+use malla_transcode::check::{self, Code, Route, Severity};
+use malla_transcode::percent::Keep;
+use malla_transcode::rule::{self, ConfigRule};
+use malla_transcode::schema::{HttpRule, Idempotency, Kind, Method as Descriptor};
+use malla_transcode::table::{Rule, Table};
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, MethodDescriptor};
+use tonic::service::Routes;
 
-use crate::codec::{Details, RequestPlan, ResponsePlan, Spec};
-use crate::config::Config;
+use crate::call::retry::Budget;
+use crate::codec::{Details, RequestPlan, ResponsePlan, Types};
+use crate::config::{Config, Errors, Unknown};
+use crate::defer::OPERATION;
 use crate::pages;
-use crate::route::rule::{self, HttpBinding};
-use crate::route::table::{Rule, Table};
-use crate::route::template::Template;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +44,48 @@ pub struct Backend {
     pub descriptors: Bytes,
     /// The way to it.
     pub link: Link,
+    /// Not one of the mesh's own. It checks its callers itself, and routes of it that cannot be served are left out, where
+    /// those of the mesh's own keep the edge from being built. Methods for services only are out of reach in any case.
+    pub foreign: bool,
+}
+
+impl Backend {
+    /// A gRPC server of this process, called without a socket. `services` are the full names of those to serve
+    /// (`NamedService::NAME` of generated servers), `descriptors` an encoded `google.protobuf.FileDescriptorSet` with
+    /// them, all imports and all options (see `Schema` in `malla_transcode`).
+    #[must_use]
+    pub fn local<S: Into<String>>(
+        name: &str,
+        services: impl IntoIterator<Item = S>,
+        descriptors: impl Into<Bytes>,
+        routes: Routes,
+    ) -> Self {
+        Self::new(name, services, descriptors, Link::alone(name, routes))
+    }
+
+    /// The same for a gRPC server elsewhere: `http://host:port`, or several addresses with commas between, among which
+    /// calls are balanced. It connects on first use. To be made within a Tokio runtime.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn remote<S: Into<String>>(
+        name: &str,
+        services: impl IntoIterator<Item = S>,
+        descriptors: impl Into<Bytes>,
+        address: &str,
+    ) -> Result<Self, AddressError> {
+        Ok(Self::new(name, services, descriptors, Link::remote(name, &address.parse()?)))
+    }
+
+    fn new<S: Into<String>>(
+        name: &str,
+        services: impl IntoIterator<Item = S>,
+        descriptors: impl Into<Bytes>,
+        link: Link,
+    ) -> Self {
+        let services = services.into_iter().map(Into::into).collect();
+        Self { name: name.to_owned(), services, descriptors: descriptors.into(), link, foreign: false }
+    }
 }
 
 /// Everything that keeps a set of backends from being served, each naming the method and what to do.
@@ -54,8 +103,17 @@ pub(crate) struct Method {
     pub(crate) access: Access,
     /// The longest a call may take.
     pub(crate) deadline: Duration,
+    pub(crate) keys: Keys,
     pub(crate) client_streaming: bool,
     pub(crate) server_streaming: bool,
+    /// Whether it declares that doing it twice is as good as once.
+    pub(crate) idempotent: bool,
+    /// Of all methods of its backend.
+    pub(crate) retries: Arc<Budget>,
+    /// Whether the call may be accepted now and carried out later.
+    pub(crate) deferrable: bool,
+    /// Full name of the message it answers with.
+    pub(crate) response_type: String,
 }
 
 impl Method {
@@ -72,6 +130,24 @@ pub(crate) struct Binding {
     pub(crate) request: RequestPlan,
     pub(crate) response: ResponsePlan,
     pub(crate) success: StatusCode,
+    pub(crate) declared: Declared,
+    /// What its messages are declared in.
+    pub(crate) schema: Arc<Schema>,
+    /// How its errors look.
+    pub(crate) errors: Errors,
+    /// The number of the request's field for the id of the last event that a client has seen.
+    pub(crate) resume: Option<u32>,
+}
+
+/// What a binding was made from, for those who read of it.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    /// `body` and `response_body` of its rule.
+    pub(crate) body: String,
+    pub(crate) response_body: String,
+    pub(crate) lenient: bool,
+    /// Other names of fields: parameter or JSON key -> field path.
+    pub(crate) aliases: BTreeMap<String, String>,
 }
 
 /// What a set of backends comes to.
@@ -81,143 +157,316 @@ pub(crate) struct Loaded {
     /// By gRPC path; without the methods that are for services only.
     pub(crate) methods: HashMap<String, Arc<Method>>,
     pub(crate) details: Details,
+    /// What is wrong with the routes that were left out.
+    pub(crate) left_out: Vec<String>,
+    /// What the settings say of routes and methods that are not there.
+    pub(crate) unmatched: Vec<String>,
+    /// Which escapes path variables keep.
+    pub(crate) keep: Keep,
+    /// Writes what stands for a call that is carried out later, where a backend declares it.
+    pub(crate) operation: Option<ResponsePlan>,
 }
 
-/// Loads all backends.
-pub(crate) fn load(config: &Config, backends: &[Backend]) -> Result<Loaded, LoadError> {
-    let mut loader = Loader {
-        config,
-        table: Table::default(),
-        methods: HashMap::new(),
-        services: HashMap::new(),
-        problems: Vec::new(),
-    };
-    let mut pools = Vec::new();
-    for backend in backends {
-        match DescriptorPool::decode(backend.descriptors.clone()) {
-            Ok(pool) => {
-                loader.backend(backend, &pool);
-                pools.push(pool);
-            }
-            Err(error) => loader.problems.push(format!("{}: its descriptors cannot be read: {error}", backend.name)),
+/// Loads all backends, by the rules of their contracts and those that take their place.
+pub(crate) fn load(config: &Config, rules: &rule::Config, backends: &[Backend]) -> Result<Loaded, LoadError> {
+    let mut problems = Problems::default();
+    let sources: Vec<Source<'_>> = backends.iter().filter_map(|backend| Source::read(backend, &mut problems)).collect();
+    let types = Types::new(sources.iter().map(|source| source.schema.clone()));
+    let mut served = Served::default();
+    for source in &sources {
+        served.add(config, source, &mut problems);
+    }
+    let (declared, mut unmatched) = served.declare(config, rules, &mut problems);
+    let table = Tabling { config, types: &types, served: &served, problems: &mut problems }.table(declared);
+    if !problems.fatal.is_empty() {
+        return Err(LoadError(problems.fatal));
+    }
+    unmatched.extend(config.routes.iter().filter_map(|route| {
+        let is_for = |one: &Rule<Binding>| {
+            let method = one.value.method.name().replace('/', ".");
+            route.is_for(&method, &format!("{} {}", one.http_method, one.template.text))
+        };
+        let unmatched = !table.rules().iter().any(is_for);
+        unmatched.then(|| format!("edge.routes: there is no route of \"{}\"", route.name()))
+    }));
+    let keep = config.keep.map(Keep::from).or(rules.keep).unwrap_or_default();
+    let methods = served.0.into_values().map(|rpc| (rpc.descriptor.path.to_string(), rpc.method)).collect();
+    let operation = types.get(OPERATION).map(|(schema, id)| ResponsePlan::whole(schema, id, &config.json, &types));
+    let details = Details::new(types, &config.json);
+    Ok(Loaded { table, methods, left_out: problems.left_out, unmatched, keep, operation, details })
+}
+
+/// Reads service configurations.
+pub(crate) fn rules(files: &[PathBuf]) -> Result<rule::Config, LoadError> {
+    let mut config = rule::Config::default();
+    let mut problems = Vec::new();
+    for file in files {
+        let name = file.display().to_string();
+        match std::fs::read_to_string(file) {
+            Ok(text) => problems.extend(config.read(&name, &text).err().map(|error| error.to_string())),
+            Err(error) => problems.push(format!("{name}: {error}")),
         }
     }
-    if !loader.problems.is_empty() {
-        return Err(LoadError(loader.problems));
+    if problems.is_empty() { Ok(config) } else { Err(LoadError(problems)) }
+}
+
+/// What is wrong: of the mesh's own backends it is fatal, routes of foreign ones are left out.
+#[derive(Default)]
+struct Problems {
+    fatal: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl Problems {
+    fn add(&mut self, backend: &Backend, problem: String) {
+        if backend.foreign { self.left_out.push(problem) } else { self.fatal.push(problem) }
     }
-    Ok(Loaded { table: loader.table, methods: loader.methods, details: Details::new(pools, &config.json) })
 }
 
-struct Loader<'l> {
-    config: &'l Config,
-    table: Table<Binding>,
-    methods: HashMap<String, Arc<Method>>,
-    /// Each service, and the backend that serves it.
-    services: HashMap<String, String>,
-    problems: Vec<String>,
+/// A backend and what its descriptors say.
+struct Source<'b> {
+    backend: &'b Backend,
+    schema: Arc<Schema>,
+    policies: Policies,
 }
 
-impl Loader<'_> {
-    fn backend(&mut self, backend: &Backend, pool: &DescriptorPool) {
-        let policies = Policies::from_pool(pool);
+impl<'b> Source<'b> {
+    fn read(backend: &'b Backend, problems: &mut Problems) -> Option<Self> {
+        let mut unreadable = |error: &dyn std::fmt::Display| {
+            problems.fatal.push(format!("{}: its descriptors cannot be read: {error}", backend.name));
+        };
+        let schema = Schema::new(&[&backend.descriptors]).map_err(|error| unreadable(&error)).ok()?;
+        let policies = Policies::read(&backend.descriptors).map_err(|error| unreadable(&error)).ok()?;
+        Some(Self { backend, schema: Arc::new(schema), policies })
+    }
+}
+
+/// One RPC, and whence it comes.
+struct Rpc<'s> {
+    source: &'s Source<'s>,
+    descriptor: &'s Descriptor,
+    policy: MethodPolicy,
+    method: Arc<Method>,
+}
+
+/// All RPCs that can be reached, by their full names.
+#[derive(Default)]
+struct Served<'s>(BTreeMap<&'s str, Rpc<'s>>);
+
+impl<'s> Served<'s> {
+    fn add(&mut self, config: &Config, source: &'s Source<'s>, problems: &mut Problems) {
+        let backend = source.backend;
+        let retries = Arc::new(Budget::new(&backend.name));
         for name in backend.services.iter().filter(|name| !OWN_SERVICES.contains(&name.as_str())) {
-            let Some(service) = pool.get_service_by_name(name) else {
-                self.problems.push(format!("{}: {name} is not in its descriptors", backend.name));
+            let Some(service) = source.schema.find_service(name) else {
+                problems.fatal.push(format!("{}: {name} is not in its descriptors", backend.name));
                 continue;
             };
-            if let Some(other) = self.services.insert(name.clone(), backend.name.clone()) {
-                self.problems.push(format!("{name}: served by {other} and by {}; leave one out", backend.name));
+            let mut others = service.methods.iter().filter_map(|method| self.0.get(&*method.full_name));
+            if let Some(other) = others.next() {
+                let other = &other.source.backend.name;
+                problems.add(backend, format!("{name}: served by {other} and by {}; leave one out", backend.name));
                 continue;
             }
-            for method in service.methods() {
-                let path = format!("/{name}/{}", method.name());
-                let policy = policies.get(&path).cloned().unwrap_or_default();
+            for descriptor in &service.methods {
+                let policy = source.policies.get(&descriptor.path).cloned().unwrap_or_default();
                 // Not reachable through the edge: as if it did not exist.
                 if policy.access == Access::Service {
                     continue;
                 }
-                self.method(backend, &method, &path, &policy);
+                match method(config, source, &retries, descriptor, &policy) {
+                    Some(method) => {
+                        let rpc = Rpc { source, descriptor, policy, method: Arc::new(method) };
+                        self.0.insert(&descriptor.full_name, rpc);
+                    }
+                    None => problems.add(backend, format!("{}: cannot be part of a URI", descriptor.full_name)),
+                }
             }
         }
     }
 
-    fn method(&mut self, backend: &Backend, descriptor: &MethodDescriptor, path: &str, policy: &MethodPolicy) {
-        let name = descriptor.full_name();
-        let Ok(uri) = PathAndQuery::try_from(path) else {
-            return self.problems.push(format!("{name}: cannot be part of a URI"));
-        };
-        let method = Arc::new(Method {
-            path: uri,
-            backend: backend.name.clone(),
-            link: backend.link.clone(),
-            access: policy.access,
-            deadline: policy.deadline.unwrap_or(Duration::from_millis(self.config.deadline_ms)),
-            client_streaming: descriptor.is_client_streaming(),
-            server_streaming: descriptor.is_server_streaming(),
+    /// The bindings of all of them, as their rules and policies have it; and which of the rules are for no method.
+    fn declare(
+        &'s self,
+        config: &Config,
+        rules: &rule::Config,
+        problems: &mut Problems,
+    ) -> (Vec<rule::Declared<'s>>, Vec<String>) {
+        let all = self.rules(rules, problems);
+        let methods: Vec<_> = self.0.values().map(|rpc| (&*rpc.source.schema, rpc.descriptor)).collect();
+        let (mut declared, findings) = rule::declare(&methods, &all, config.auto_mapping);
+        let mut unmatched = Vec::new();
+        for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+            match self.0.get(finding.method.as_str()) {
+                Some(rpc) if finding.code != Code::UnknownSelector => {
+                    problems.add(rpc.source.backend, finding.to_string());
+                }
+                _ => unmatched.push(finding.to_string()),
+            }
+        }
+        self.require(&mut declared, problems);
+        declared.retain(|one| {
+            let own = pages::is_own(&one.binding.path);
+            if own {
+                let (name, binding) = (&one.method.full_name, &one.binding);
+                let problem = format!("{name}: \"{binding}\": the edge answers this path itself; choose another");
+                problems.add(self.0[&**name].source.backend, problem);
+            }
+            !own
         });
-        self.methods.insert(path.to_owned(), method.clone());
-        let declared = policy.http.as_ref().map(|rule| rule.encode_to_vec());
-        let bindings = match rule::bindings(descriptor, declared.as_deref()) {
-            Ok(bindings) => bindings,
-            Err(problem) => return self.problems.push(format!("{name}: {problem}")),
-        };
-        for declared in &policy.bindings {
-            if !bindings.iter().any(|binding| pattern(binding) == declared.pattern) {
-                let problem =
-                    format!("{name}: the policy's binding \"{}\" is none of its HTTP rules", declared.pattern);
-                self.problems.push(problem);
-            }
-        }
-        for binding in &bindings {
-            let pattern = pattern(binding);
-            let declared = policy.bindings.iter().find(|declared| declared.pattern == pattern);
-            if let Err(problems) = self.bind(descriptor, &method, policy, binding, declared) {
-                self.problems.extend(problems.into_iter().map(|problem| format!("{name}: \"{pattern}\": {problem}")));
-            }
-        }
+        (declared, unmatched)
     }
 
-    fn bind(
-        &mut self,
-        descriptor: &MethodDescriptor,
-        method: &Arc<Method>,
-        policy: &MethodPolicy,
-        binding: &HttpBinding,
-        declared: Option<&BindingPolicy>,
-    ) -> Result<(), Vec<String>> {
-        let template = Template::parse(&binding.path).map_err(|error| vec![error.to_string()])?;
-        if pages::is_own(&binding.path) {
-            return Err(vec!["the edge answers this path itself; choose another".to_owned()]);
-        }
-        let declared = declared.cloned().unwrap_or_default();
-        let spec = Spec {
-            variables: template.variables.iter().map(|variable| variable.field_path.clone()).collect(),
-            body: binding.body.clone(),
-            lenient: declared.lenient,
-            aliases: declared.aliases,
-            ignored_query: self.config.ignored_query.clone(),
-        };
-        let request = RequestPlan::compile(descriptor, spec);
-        let response = ResponsePlan::compile(descriptor, &binding.response_body, &self.config.json);
-        let (request, response) = match (request, response) {
-            (Ok(request), Ok(response)) => (request, response),
-            (request, response) => {
-                return Err(request.err().into_iter().flatten().chain(response.err()).collect());
+    /// The rules that take the place of annotations: those that contracts have for methods of foreign protos, and after
+    /// them those of the edge.
+    fn rules(&self, rules: &rule::Config, problems: &mut Problems) -> rule::Config {
+        let mut config = rule::Config::default();
+        for rpc in self.0.values() {
+            let Some(declared) = &rpc.policy.http else { continue };
+            match HttpRule::decode(declared.clone()) {
+                Ok(rule) => {
+                    let (selector, file) = (rpc.descriptor.full_name.to_string(), rpc.descriptor.source.file.clone());
+                    config.rules.push(ConfigRule { selector, rule, file, line: 0 });
+                }
+                Err(error) => problems.add(rpc.source.backend, format!("{}: {error}", rpc.descriptor.full_name)),
             }
-        };
-        let success = StatusCode::from_u16(declared.success_status.unwrap_or(policy.success_status));
-        let success = success.map_err(|error| vec![error.to_string()])?;
-        let rule = Rule {
-            http_method: binding.http_method.clone(),
-            template,
-            required_query: declared.required_query,
-            rpc: descriptor.full_name().to_owned(),
-            value: Binding { method: method.clone(), request, response, success },
-        };
-        self.table.insert(rule).map_err(|conflict| vec![conflict.to_string()])
+        }
+        config.rules.extend(rules.rules.iter().cloned());
+        config
+    }
+
+    /// Puts the query parameters that policies require to the bindings they mean.
+    fn require(&self, declared: &mut [rule::Declared<'s>], problems: &mut Problems) {
+        for rpc in self.0.values() {
+            let name = &rpc.descriptor.full_name;
+            let is_of = |one: &rule::Declared<'_>, pattern: &str| {
+                one.method.full_name == *name && one.binding.to_string() == pattern
+            };
+            for policy in &rpc.policy.bindings {
+                match declared.iter_mut().find(|one| is_of(one, &policy.pattern)) {
+                    Some(one) => one.required_query.clone_from(&policy.required_query),
+                    None => {
+                        let pattern = &policy.pattern;
+                        let problem = format!("{name}: the policy's binding \"{pattern}\" is none of its HTTP rules");
+                        problems.add(rpc.source.backend, problem);
+                    }
+                }
+            }
+        }
     }
 }
 
-fn pattern(binding: &HttpBinding) -> String {
-    format!("{} {}", binding.http_method, binding.path)
+fn method(
+    config: &Config,
+    source: &Source<'_>,
+    retries: &Arc<Budget>,
+    descriptor: &Descriptor,
+    policy: &MethodPolicy,
+) -> Option<Method> {
+    let (backend, is_stream) = (source.backend, descriptor.client_streaming || descriptor.server_streaming);
+    Some(Method {
+        path: PathAndQuery::try_from(&*descriptor.path).ok()?,
+        backend: backend.name.clone(),
+        link: backend.link.clone(),
+        access: if backend.foreign { Access::Anyone } else { policy.access },
+        deadline: policy.deadline.unwrap_or(config.deadline(is_stream)),
+        keys: policy.keys,
+        client_streaming: descriptor.client_streaming,
+        server_streaming: descriptor.server_streaming,
+        idempotent: descriptor.idempotency != Idempotency::Unknown,
+        retries: retries.clone(),
+        deferrable: policy.deferrable,
+        response_type: source.schema[descriptor.output].name.to_string(),
+    })
+}
+
+/// The making of the table.
+struct Tabling<'t, 's> {
+    config: &'t Config,
+    types: &'t Types,
+    served: &'t Served<'s>,
+    problems: &'t mut Problems,
+}
+
+impl Tabling<'_, '_> {
+    /// Checks the bindings, and makes the table of those that have no problem.
+    fn table(&mut self, mut declared: Vec<rule::Declared<'_>>) -> Table<Binding> {
+        let (table, findings) = check::check(declared.clone(), self.config.duplicates.into());
+        let mut refused = HashSet::new();
+        for finding in findings {
+            if finding.severity == Severity::Error {
+                self.problems.add(self.served.0[finding.method.as_str()].source.backend, finding.to_string());
+                refused.insert((finding.method, finding.binding));
+            } else if finding.code == Code::Clash {
+                tracing::warn!("{finding}");
+            } else {
+                tracing::debug!("{finding}");
+            }
+        }
+        let mut bindings = Vec::new();
+        for rule in table.rules() {
+            let route = &rule.value;
+            let (rpc, binding) = (&self.served.0[&*route.method().full_name], route.declared.binding.to_string());
+            match self.binding(route, rpc, &binding) {
+                Ok(binding) => bindings.push(binding),
+                Err(problems) => {
+                    let name = &rpc.descriptor.full_name;
+                    for problem in problems {
+                        self.problems.add(rpc.source.backend, format!("{name}: \"{binding}\": {problem}"));
+                    }
+                    refused.insert((name.to_string(), binding));
+                }
+            }
+        }
+        if refused.is_empty() {
+            let mut bindings = bindings.into_iter();
+            return table.map(|_| bindings.next().expect("one for each rule"));
+        }
+        declared.retain(|one| !refused.contains(&(one.method.full_name.to_string(), one.binding.to_string())));
+        self.table(declared)
+    }
+
+    fn binding(&self, route: &Route<'_>, rpc: &Rpc<'_>, pattern: &str) -> Result<Binding, Vec<String>> {
+        let declared = rpc.policy.bindings.iter().find(|declared| declared.pattern == pattern);
+        let BindingPolicy { lenient, aliases, success_status, .. } = declared.cloned().unwrap_or_default();
+        let ignored_query = self.config.ignored_query.clone();
+        let own = self.config.options(&route.method().full_name, pattern);
+        let options = RequestOptions {
+            lenient,
+            aliases: aliases.clone(),
+            ignored_query,
+            ignore_unknown_fields: own.unknown_fields == Unknown::Ignore,
+            ignore_unknown_parameters: own.unknown_query == Unknown::Ignore,
+        };
+        let schema = &rpc.source.schema;
+        let mut response = ResponsePlan::new(schema.clone(), route, &own.json, self.types);
+        if !rpc.policy.event_id_field.is_empty() {
+            let path = &rpc.policy.event_id_field;
+            response =
+                response.with_event_id(path).map_err(|problem| vec![format!("event_id_field {path} {problem}")])?;
+        }
+        let success = StatusCode::from_u16(success_status.unwrap_or(rpc.policy.success_status));
+        let rule = &route.declared.binding;
+        Ok(Binding {
+            method: rpc.method.clone(),
+            request: RequestPlan::compile(schema.clone(), route, options)?,
+            response,
+            success: success.map_err(|error| vec![error.to_string()])?,
+            declared: Declared { body: rule.body.clone(), response_body: rule.response_body.clone(), lenient, aliases },
+            schema: schema.clone(),
+            errors: own.errors,
+            resume: resume(rpc).map_err(|problem| vec![problem])?,
+        })
+    }
+}
+
+/// The number of the field that takes the id of the last event.
+fn resume(rpc: &Rpc<'_>) -> Result<Option<u32>, String> {
+    let name = &rpc.policy.resume_field;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let field = rpc.source.schema[rpc.descriptor.input].field(name);
+    let field = field.filter(|field| field.kind == Kind::String && !field.is_repeated());
+    field.map(|field| Some(field.number)).ok_or_else(|| format!("resume_field {name} is no string of the request"))
 }

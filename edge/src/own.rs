@@ -30,7 +30,7 @@ impl Own {
     ///
     /// # Errors
     /// Descriptors that cannot be read.
-    pub(crate) fn new(registry: &Registry, backends: &[Backend]) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &Registry, backends: &[Backend], limit: Limit) -> Result<Self, Error> {
         let builder = || {
             let names = backends.iter().flat_map(|backend| &backend.services).map(String::as_str).chain(OWN_SERVICES);
             let builder =
@@ -42,7 +42,12 @@ impl Own {
         };
         let routes =
             Routes::new(registry.service()).add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
-        Ok(Self { routes: routes.prepare(), limit: Limit::new(CALLS_MAX) })
+        Ok(Self { routes: routes.prepare(), limit })
+    }
+
+    /// The places for calls, the same ones whatever is reflected.
+    pub(crate) fn limit() -> Limit {
+        Limit::new(CALLS_MAX)
     }
 
     /// Whether a gRPC path is one of these.

@@ -1,4 +1,4 @@
-//! The edge's own pages: what it is, how its backends are, and a status page for browsers.
+//! The edge's own pages: what it is, how its backends are, what it can be asked; for programs, and for browsers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use crate::edge::Shared;
 use crate::encode::Answer;
+use crate::health::Condition;
+use crate::openapi;
 use crate::rejection::Rejection;
 
 const HTML: &str = include_str!("pages/status.html");
@@ -17,6 +19,9 @@ const SCRIPT: &str = include_str!("pages/status.js");
 const STYLE: &str = include_str!("pages/status.css");
 const SCRIPT_PATH: &str = "/-/status.js";
 const STYLE_PATH: &str = "/-/status.css";
+const DOCS: &str = include_str!("pages/docs.html");
+const DOCS_SCRIPT: &str = include_str!("pages/docs.js");
+const DOCS_STYLE: &str = include_str!("pages/docs.css");
 /// Only what comes from here, and nothing inline.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
@@ -25,26 +30,25 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
 /// How many calls the status page shows.
 const CALLS_SHOWN: usize = 3;
 
+/// What the edge answers itself, besides the health of single services.
+const PATHS: [&str; 9] =
+    ["/", "/health", "/openapi.json", "/openapi.yaml", "/docs", "/-/docs.js", "/-/docs.css", SCRIPT_PATH, STYLE_PATH];
+
 /// Whether the edge answers a path itself.
 pub(crate) fn is_own(path: &str) -> bool {
-    matches!(path, "/" | "/health" | SCRIPT_PATH | STYLE_PATH) || path.starts_with("/health/")
+    PATHS.contains(&path) || path.starts_with("/health/")
 }
 
 /// The path without what a client chose, for the log.
 pub(crate) fn route(path: &str) -> &'static str {
-    match path {
-        "/" => "/",
-        "/health" | "/health/" => "/health",
-        SCRIPT_PATH => SCRIPT_PATH,
-        STYLE_PATH => STYLE_PATH,
-        _ => "/health/{service}",
-    }
+    let path = if path == "/health/" { "/health" } else { path };
+    PATHS.into_iter().find(|own| *own == path).unwrap_or("/health/{service}")
 }
 
 /// Answers one of them.
 ///
 /// # Errors
-/// 404 for a service nobody knows, 405 for any method but GET and HEAD.
+/// 404 for a service nobody knows, 405 for any method but GET and HEAD, 500 where descriptors cannot be read.
 pub(crate) fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
     let allow = ["GET", "HEAD", "OPTIONS"].map(str::to_owned).into();
     match head.method {
@@ -57,6 +61,11 @@ pub(crate) fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
         "/" => Ok(index(edge)),
         SCRIPT_PATH => Ok(asset("text/javascript; charset=utf-8", SCRIPT)),
         STYLE_PATH => Ok(asset("text/css; charset=utf-8", STYLE)),
+        "/openapi.json" => openapi::answer(edge, &head.headers, openapi::Form::Json),
+        "/openapi.yaml" => openapi::answer(edge, &head.headers, openapi::Form::Yaml),
+        "/docs" => Ok(asset("text/html; charset=utf-8", &titled(DOCS, edge))),
+        "/-/docs.js" => Ok(asset("text/javascript; charset=utf-8", DOCS_SCRIPT)),
+        "/-/docs.css" => Ok(asset("text/css; charset=utf-8", DOCS_STYLE)),
         path => match path.strip_prefix("/health").unwrap_or_default().trim_matches('/') {
             "" => Ok(health(edge)),
             name => service_health(edge, name),
@@ -86,12 +95,19 @@ struct Index<'e> {
 struct States {
     status: &'static str,
     services: BTreeMap<String, &'static str>,
+    /// What keeps the edge from learning what a backend serves now; it goes on with what it last knew.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    troubles: BTreeMap<String, String>,
 }
 
 impl States {
     fn of(edge: &Shared) -> Self {
-        let services = edge.health.by_name().map(|(name, state)| (name.to_owned(), state.as_str_name())).collect();
-        Self { status: edge.health.overall().as_str_name(), services }
+        let (mut services, mut troubles) = (BTreeMap::new(), BTreeMap::new());
+        for Condition { name, state, trouble } in edge.health.conditions() {
+            troubles.extend(trouble.map(|trouble| (name.clone(), trouble)));
+            services.insert(name, state.as_str_name());
+        }
+        Self { status: edge.health.overall().as_str_name(), services, troubles }
     }
 }
 
@@ -134,11 +150,11 @@ fn prefers_html(headers: &HeaderMap) -> bool {
 }
 
 fn page(edge: &Shared) -> Answer {
-    let html = HTML
-        .replace("{{name}}", &escape(&edge.about.name))
-        .replace("{{version}}", &escape(&edge.about.version))
-        .replace("{{calls}}", &calls(edge));
-    asset("text/html; charset=utf-8", &html)
+    asset("text/html; charset=utf-8", &titled(HTML, edge).replace("{{calls}}", &calls(edge)))
+}
+
+fn titled(html: &str, edge: &Shared) -> String {
+    html.replace("{{name}}", &escape(&edge.about.name)).replace("{{version}}", &escape(&edge.about.version))
 }
 
 /// Calls anyone can try: no credentials, no variables to fill in.

@@ -10,22 +10,29 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tracing::{Instrument as _, Span, field};
 
 use crate::accept::{self, Peer};
 use crate::call::{self, headers};
-use crate::decode::decode;
+use crate::coding;
+use crate::cors::Page;
+use crate::decode::{Messages, decode};
+use crate::defer::{self, Offer, Outcome};
 use crate::edge::Shared;
 use crate::encode::{Answer, Terms, encode};
+use crate::key::{self, Key};
+use crate::load::Binding;
 use crate::own::Own;
 use crate::protocol::{Lane, lane};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::respond::respond;
 use crate::route::{self, Route};
-use crate::{authenticate, grpc, pages};
+use crate::websocket::Found;
+use crate::{authenticate, grpc, pages, websocket};
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +45,8 @@ pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Bo
     let (mut head, body) = request.into_parts();
     let lane = lane(&head);
     let request_id = identify(&mut head);
+    let coding = coding::accepted(&head.headers);
+    let page = Page::of(&edge.config.cors, &head);
     let span = span(&head, lane);
     let mut record = Record::new(&head, lane, request_id, span.clone(), edge.metrics.clone());
     let answering = AssertUnwindSafe(answer(edge, lane, head, body, &mut record)).catch_unwind().instrument(span);
@@ -45,7 +54,7 @@ pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Bo
         tracing::error!("the edge panicked while answering a request");
         Err(Rejection::new(Status::internal("internal error")))
     });
-    respond(lane, outcome, &edge.details, record)
+    respond(edge, lane, coding, page.as_ref(), outcome, record)
 }
 
 async fn answer(
@@ -57,6 +66,7 @@ async fn answer(
 ) -> Result<Answer, Rejection> {
     accept::check(&edge.config, &head).map_err(|rejection| rejection.closing(head.version))?;
     authenticate::strip(&mut head.headers, lane);
+    websocket::take_credentials(&mut head);
     if edge.config.schemeless_authorization {
         authenticate::add_scheme(&mut head.headers);
     }
@@ -72,24 +82,73 @@ async fn answer(
 
 /// REST: HTTP and JSON on this side, gRPC on the other.
 async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> Result<Answer, Rejection> {
-    let (rule, variables) = match route::find(&edge.table, &head.method, &head.uri, edge.config.trailing_slash)? {
+    if let Some(found) = websocket::find(edge, head).map_err(|refusal| edge.missing(refusal))? {
+        let Binding { method, errors, .. } = &found.rule.value;
+        record.matched(&found.rule.template.text, method.name());
+        return opened(edge, head, found, record).map_err(|rejection| rejection.written(*errors));
+    }
+    let found = route::find(&edge.table, &head.method, &head.uri, edge.config.trailing_slash, edge.keep);
+    let (rule, variables) = match found.map_err(|refusal| edge.missing(refusal))? {
         Route::To { rule, variables } => (rule, variables),
         Route::Options { allow } => return Ok(pages::options(&allow)),
     };
-    let (binding, method) = (&rule.value, &rule.value.method);
-    record.matched(&rule.template.text, method.name());
-    authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let binding = &rule.value;
+    record.matched(&rule.template.text, binding.method.name());
+    let answer = routed(edge, head, body, binding, &variables, record).await;
+    answer.map_err(|rejection| rejection.written(binding.errors))
+}
+
+/// The way of a WebSocket that has found its route.
+fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) -> Result<Answer, Rejection> {
+    authenticate::check(&edge.authenticator, &head.headers, &found.rule.value.method)?;
     record.hold(edge.limit.enter()?);
-    let deadline = call::deadline(record.started, method, headers::preferred_wait(&head.headers));
-    let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, &variables)).await;
+    websocket::answer(edge, head, found, peer(head), record)
+}
+
+/// The way of a request that has found its route.
+async fn routed(
+    edge: &Shared,
+    head: &Parts,
+    body: Body,
+    binding: &Binding,
+    variables: &[String],
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    let method = &binding.method;
+    authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let key = key::find(&head.method, &head.headers, method)?;
+    record.hold(edge.limit.enter()?);
+    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), record.started).await;
+    Key::tell(key, outcome)
+}
+
+async fn transcoded(
+    edge: &Shared,
+    head: &Parts,
+    body: Body,
+    binding: &Binding,
+    variables: &[String],
+    key: Option<&Key>,
+    started: Instant,
+) -> Result<Answer, Rejection> {
+    let method = &binding.method;
+    let deadline = call::deadline(started, method, headers::asked_timeout(&head.headers));
+    let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, variables)).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
-    let metadata = headers::to_metadata(&head.headers, peer(head));
-    let reply = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages).await?;
+    let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
+    Key::pass(key, &mut metadata);
+    let message = if let Messages::One(message) = &messages { Some(message.clone()) } else { None };
+    let offer = Offer::make(edge, method, head, message, &mut metadata);
+    let calling = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages);
+    let reply = match defer::instead_of(offer, calling).await? {
+        Outcome::Answered(reply) => reply,
+        Outcome::Deferred(accepted) => return accepted.as_rest(),
+    };
     let terms = Terms {
         deadline,
         closing: edge.closing.clone(),
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
-        details: edge.details.clone(),
+        errors: edge.errors(binding.errors),
     };
     encode(binding, head, reply, terms).await
 }
@@ -107,13 +166,19 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
         return Ok(edge.own.answer(Request::from_parts(head.clone(), body), edge.closing.clone()).await);
     }
     let unknown = || Rejection::new(Status::unimplemented(format!("there is no method {path}")));
-    let method = edge.methods.get(path).ok_or_else(unknown)?;
+    let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
     authenticate::check(&edge.authenticator, &head.headers, method)?;
     record.hold(edge.limit.enter()?);
     let deadline = call::deadline(record.started, method, deadlines::timeout(&head.headers));
-    let headers = headers::pass(&head.headers, peer(head));
-    grpc::pass(method, head, headers, body, deadline, edge.closing.clone()).await
+    let mut headers = headers::pass(&head.headers, peer(head));
+    let (message, body) = defer::read_whole(edge, method, body, deadline).await?;
+    let offer = Offer::make(edge, method, head, message, &mut headers);
+    let calling = grpc::pass(method, head, headers, body, deadline, edge.closing.clone());
+    match defer::instead_of(offer, calling).await? {
+        Outcome::Answered(answer) => Ok(answer),
+        Outcome::Deferred(accepted) => accepted.as_grpc(),
+    }
 }
 
 fn peer(head: &Parts) -> Option<SocketAddr> {

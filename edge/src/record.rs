@@ -10,6 +10,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use malla_runtime::telemetry;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Histogram;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -50,6 +51,8 @@ pub(crate) struct Record {
     bytes: u64,
     finished: bool,
     permit: Option<Permit>,
+    /// To whom the record goes instead of the response.
+    successor: Option<oneshot::Sender<Record>>,
     metrics: Metrics,
 }
 
@@ -70,6 +73,7 @@ impl Record {
             bytes: 0,
             finished: false,
             permit: None,
+            successor: None,
             metrics,
         }
     }
@@ -87,6 +91,26 @@ impl Record {
         self.permit = Some(permit);
     }
 
+    /// Whether the client wants no body.
+    pub(crate) fn is_head(&self) -> bool {
+        self.http_method == "HEAD"
+    }
+
+    /// What follows the response goes on with the record.
+    pub(crate) fn hand_over(&mut self, successor: oneshot::Sender<Self>) {
+        self.successor = Some(successor);
+    }
+
+    /// Some more was sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// All was sent.
+    pub(crate) fn over(mut self) {
+        self.finished = true;
+    }
+
     /// The request was refused.
     pub(crate) fn refused(&mut self, rejection: &Rejection) {
         self.code = rejection.status.code();
@@ -99,8 +123,12 @@ impl Record {
         if let Some(status) = Status::from_header_map(headers) {
             self.code = status.code();
         }
-        // The body of an answer to HEAD is never asked for.
-        self.finished = body.is_end_stream() || self.http_method == "HEAD";
+        if let Some(successor) = self.successor.take() {
+            // If it is gone, so is the client.
+            let _ = successor.send(self);
+            return body;
+        }
+        self.finished = body.is_end_stream();
         Body::new(Followed { body, record: self })
     }
 }

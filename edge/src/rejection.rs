@@ -6,11 +6,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use malla_runtime::link;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use crate::call::of_backend;
 use crate::codec::Violation;
+use crate::config::Errors;
 use crate::status;
+
+/// The reason (`google.rpc.ErrorInfo`) by which a backend says that an idempotency key came with another request before.
+const KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
 
 /// Why a request was not answered as asked.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(crate) struct Rejection {
     /// Headers that belong to this answer: `Allow`, `Retry-After`.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) source: Source,
+    /// How its body looks, where its route has said so.
+    pub(crate) errors: Option<Errors>,
 }
 
 /// Who refused.
@@ -29,8 +37,10 @@ pub(crate) struct Rejection {
 pub(crate) enum Source {
     /// The edge, before any backend saw the request: it is safe to send it again.
     Edge,
-    /// A backend, or the way to it: it may have been carried out.
+    /// A backend: it may have been carried out.
     Backend,
+    /// The way to a backend, which was not reached or lost with the answer: it may have been carried out.
+    Way,
 }
 
 impl Source {
@@ -38,7 +48,7 @@ impl Source {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Edge => "edge",
-            Self::Backend => "backend",
+            Self::Backend | Self::Way => "backend",
         }
     }
 }
@@ -52,12 +62,27 @@ impl Rejection {
         self
     }
 
+    /// Written as its route has it.
+    pub(crate) fn written(self, errors: Errors) -> Self {
+        Self { errors: Some(errors), ..self }
+    }
+
     /// A refusal of the edge's own.
     pub(crate) fn new(status: Status) -> Self {
-        let mut rejection =
-            Self { http: status::http_of(status.code()), status, headers: Vec::new(), source: Source::Edge };
+        let mut rejection = Self {
+            http: status::http_of(status.code()),
+            status,
+            headers: Vec::new(),
+            source: Source::Edge,
+            errors: None,
+        };
         if rejection.status.code() == Code::Unauthenticated {
             rejection.push(header::WWW_AUTHENTICATE, "Bearer");
+        }
+        // As the draft of the Idempotency-Key header has it: 409 is for a call that is being carried out.
+        let reason = rejection.status.get_details_error_info().map(|info| info.reason);
+        if rejection.status.code() == Code::AlreadyExists && reason.as_deref() == Some(KEY_REUSED) {
+            rejection.http = StatusCode::UNPROCESSABLE_ENTITY;
         }
         let retry_delay = rejection.status.get_details_retry_info().and_then(|info| info.retry_delay);
         if let Some(delay) = retry_delay {
@@ -69,6 +94,12 @@ impl Rejection {
     /// What a backend answered, or what kept it from answering.
     pub(crate) fn backend(status: Status) -> Self {
         Self { source: Source::Backend, ..Self::new(status) }
+    }
+
+    /// What a call to a backend failed with.
+    pub(crate) fn of_call(status: Status) -> Self {
+        let source = if link::is_lost(&status) { Source::Way } else { Source::Backend };
+        Self { source, ..Self::new(of_backend(status)) }
     }
 
     /// A refusal that HTTP has a status of its own for.
@@ -115,7 +146,8 @@ impl Rejection {
         Self::new(malla_runtime::status::unavailable(message, retry_after))
     }
 
-    fn push(&mut self, name: HeaderName, value: &str) {
+    /// Adds a header to this answer.
+    pub(crate) fn push(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
         }

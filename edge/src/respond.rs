@@ -1,12 +1,16 @@
 //! The last stage: what every response gets, and what a rejection looks like in its lane.
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Body as _;
 use malla_runtime::call::REQUEST_ID;
 use tonic::body::Body;
 
 use crate::call::headers;
-use crate::codec::Details;
+use crate::coding::{self, Coding};
+use crate::cors::{self, Page};
+use crate::edge::Shared;
 use crate::encode::Answer;
+use crate::errors::Writer;
 use crate::protocol::Lane;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -21,22 +25,32 @@ const SECURITY: [(HeaderName, HeaderValue); 4] = [
 
 /// Makes the response, and lets the record follow it.
 pub(crate) fn respond(
+    edge: &Shared,
     lane: Lane,
+    coding: Option<Coding>,
+    page: Option<&Page>,
     outcome: Result<Answer, Rejection>,
-    details: &Details,
     mut record: Record,
 ) -> Response<Body> {
     let mut answer = match outcome {
         Ok(answer) => answer,
         Err(rejection) => {
             record.refused(&rejection);
-            if lane == Lane::Grpc { refuse_grpc(rejection) } else { refuse(rejection, details) }
+            let errors = edge.errors(rejection.errors.unwrap_or(edge.config.errors));
+            if lane == Lane::Grpc { refuse_grpc(rejection) } else { refuse(rejection, &errors) }
         }
     };
     if lane != Lane::Grpc {
         for (name, value) in SECURITY {
             answer.headers.entry(name).or_insert(value);
         }
+        cors::allow(&edge.config.cors, page, &mut answer);
+        if edge.config.compress {
+            answer = coding::encoded(answer, coding, edge.config.compress_bytes_min);
+        }
+    }
+    if record.is_head() {
+        answer = without_body(answer);
     }
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         answer.headers.insert(REQUEST_ID, id);
@@ -48,12 +62,26 @@ pub(crate) fn respond(
     response
 }
 
-/// `google.rpc.Status` as JSON.
-fn refuse(rejection: Rejection, details: &Details) -> Answer {
-    let mut answer = Answer::json(rejection.http, details.json(&rejection.status));
-    headers::from_metadata(rejection.status.metadata().as_ref(), &mut answer.headers);
+/// The error, in the configured style. What its backend wants as HTTP status counts, but never as a success.
+fn refuse(rejection: Rejection, errors: &Writer) -> Answer {
+    let metadata = rejection.status.metadata().as_ref();
+    let http = headers::status(metadata).filter(|status| !status.is_success()).unwrap_or(rejection.http);
+    let mut answer = if http == StatusCode::NOT_MODIFIED {
+        Answer::empty(http)
+    } else {
+        Answer::full(http, errors.content_type(), errors.body(&rejection.status, http))
+    };
+    headers::from_metadata(metadata, &mut answer.headers);
     answer.headers.extend(rejection.headers);
     answer
+}
+
+/// The answer to HEAD: that to GET, with its length and without its body (RFC 9110 9.3.2).
+fn without_body(mut answer: Answer) -> Answer {
+    if let Some(length) = answer.body.size_hint().exact().filter(|_| answer.status != StatusCode::NO_CONTENT) {
+        answer.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Answer { body: Body::empty(), ..answer }
 }
 
 /// Trailers only: 200, and the status where gRPC clients look for it.

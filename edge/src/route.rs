@@ -1,23 +1,20 @@
 //! Which binding a request is for.
 
-pub(crate) mod percent;
-pub(crate) mod rule;
-pub(crate) mod table;
-pub(crate) mod template;
-
 use std::collections::BTreeSet;
 
 use http::{Method, Uri};
+use malla_transcode::percent::Keep;
+use malla_transcode::table::{Miss, Rule, Table};
+use tonic::Status;
 
 use crate::load::Binding;
 use crate::rejection::Rejection;
-use table::{Match, Miss, Table};
 
 /// Where a request goes.
 #[derive(Debug)]
 pub(crate) enum Route<'e> {
     /// To a binding, with its path variables decoded, in the template's order.
-    To { rule: &'e table::Rule<Binding>, variables: Vec<String> },
+    To { rule: &'e Rule<Binding>, variables: Vec<String> },
     /// Nowhere: it asks which methods the path has.
     Options { allow: BTreeSet<String> },
 }
@@ -31,6 +28,7 @@ pub(crate) fn find<'e>(
     method: &Method,
     uri: &Uri,
     trailing_slash: bool,
+    keep: Keep,
 ) -> Result<Route<'e>, Rejection> {
     let query = uri.query().unwrap_or_default();
     let has = |name: &str| form_urlencoded::parse(query.as_bytes()).any(|(given, _)| given == name);
@@ -38,31 +36,27 @@ pub(crate) fn find<'e>(
         Some(shorter) if trailing_slash && !shorter.is_empty() => shorter,
         _ => uri.path(),
     };
-    match table.find(method.as_str(), path, has) {
-        Ok(Match { rule, variables }) => Ok(Route::To { rule, variables: decode(rule, &variables)? }),
+    let found = match table.find(method.as_str(), path, has) {
+        Ok(found) => found,
+        Err(Miss::Malformed { .. }) => {
+            let message = "the path has a '%' that is not followed by two hexadecimal digits";
+            return Err(Rejection::new(Status::invalid_argument(message)));
+        }
         Err(Miss::Path) => {
             let message = format!("there is nothing at {} {}", method, uri.path());
-            Err(Rejection::new(tonic::Status::not_found(message)))
+            return Err(Rejection::new(Status::not_found(message)));
         }
-        Err(Miss::Method { mut allow }) => {
-            if allow.contains("GET") {
-                allow.insert("HEAD".to_owned());
-            }
-            allow.insert("OPTIONS".to_owned());
+        Err(Miss::Method { allow }) => {
+            let allow = allow.into_iter().map(str::to_owned).collect();
             if method == Method::OPTIONS {
                 return Ok(Route::Options { allow });
             }
-            Err(Rejection::method_not_allowed(method.as_str(), &allow))
+            return Err(Rejection::method_not_allowed(method.as_str(), &allow));
         }
-    }
-}
-
-fn decode(rule: &table::Rule<Binding>, raw: &[String]) -> Result<Vec<String>, Rejection> {
-    let variables = rule.template.variables.iter().zip(raw);
-    variables
-        .map(|(variable, raw)| {
-            percent::decode(raw, variable.multi)
-                .map_err(|error| Rejection::field(&variable.field_path, format!("the path {error}")))
-        })
-        .collect()
+    };
+    let variables = found.variables(keep).map(|(variable, text)| {
+        let text = text.map_err(|error| Rejection::field(&variable.field_path, format!("the path {error}")))?;
+        Ok(text.into_owned())
+    });
+    Ok(Route::To { rule: found.rule, variables: variables.collect::<Result<_, Rejection>>()? })
 }

@@ -29,6 +29,7 @@ pub(crate) struct Failure {
 pub(crate) struct Lane {
     way: Way,
     token: Option<String>,
+    key: Option<String>,
 }
 
 #[derive(Clone)]
@@ -62,17 +63,22 @@ pub(crate) fn pool() -> &'static DescriptorPool {
 
 impl Lane {
     pub(crate) fn rest(mesh: &Mesh) -> Self {
-        Self { way: Way::Rest { http: reqwest::Client::new(), edge: mesh.edge().to_owned() }, token: None }
+        Self { way: Way::Rest { http: reqwest::Client::new(), edge: mesh.edge().to_owned() }, token: None, key: None }
     }
 
     pub(crate) async fn grpc(mesh: &Mesh) -> Self {
         let channel = Channel::from_shared(mesh.edge().to_owned()).unwrap().connect().await.unwrap();
-        Self { way: Way::Grpc(channel), token: None }
+        Self { way: Way::Grpc(channel), token: None, key: None }
     }
 
     /// The same lane with a token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same lane with an idempotency key on every call.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
     /// The lane's token.
@@ -129,6 +135,9 @@ impl Lane {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
+        if let Some(key) = &self.key {
+            request = request.header("idempotency-key", key);
+        }
         let response = request.send().await.unwrap();
         let status = response.status();
         let text = response.text().await.unwrap();
@@ -146,6 +155,9 @@ impl Lane {
         if let Some(token) = &self.token {
             let value = MetadataValue::try_from(format!("Bearer {token}")).unwrap();
             request.metadata_mut().insert("authorization", value);
+        }
+        if let Some(key) = &self.key {
+            request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
         }
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let mut client = tonic::client::Grpc::new(channel);

@@ -22,10 +22,15 @@ pub(crate) enum Topology {
 /// Services in an order in which each can be given the addresses of those it calls.
 const LEVELS: [&[&str]; 4] = [
     &["users"],
-    &["availability", "comments", "queue", "files", "search", "beers", "operations"],
-    &["pricing", "orders"],
+    &["availability", "comments", "queue", "files", "search", "beers"],
+    &["pricing", "orders", "operations"],
     &["edge"],
 ];
+
+/// The names of all services.
+pub(crate) fn services() -> impl Iterator<Item = &'static str> {
+    LEVELS.into_iter().flatten().copied().filter(|name| *name != "edge")
+}
 
 /// A running mesh.
 pub(crate) struct Mesh {
@@ -74,12 +79,34 @@ impl Mesh {
 
     /// Waits until the edge has heard that every service serves.
     pub(crate) async fn healthy(&self) {
+        self.services_are(|_, serving| serving).await;
+    }
+
+    /// Waits until the edge has heard that every service but one serves.
+    pub(crate) async fn healthy_but(&self, down: &str) {
+        self.services_are(|name, serving| serving || name == down).await;
+    }
+
+    /// Waits until the edge has heard that a service does not serve.
+    pub(crate) async fn unwell(&self, down: &str) {
+        self.services_are(|name, serving| !serving || name != down).await;
+    }
+
+    async fn services_are(&self, as_wanted: impl Fn(&str, bool) -> bool) {
         let looking = async {
-            while !reqwest::get(format!("{}/health", self.edge())).await.is_ok_and(|answer| answer.status() == 200) {
+            loop {
+                let health: Option<serde_json::Value> = match reqwest::get(format!("{}/health", self.edge())).await {
+                    Ok(answer) => answer.json().await.ok(),
+                    Err(_) => None,
+                };
+                let services = health.as_ref().and_then(|health| health["services"].as_object());
+                if services.is_some_and(|all| all.iter().all(|(name, state)| as_wanted(name, state == "SERVING"))) {
+                    return;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(START_TIMEOUT, looking).await.expect("the mesh becomes healthy");
+        tokio::time::timeout(START_TIMEOUT, looking).await.expect("the services are as wanted");
     }
 
     /// Address of the edge: `http://127.0.0.1:40123`.
@@ -113,6 +140,11 @@ impl Mesh {
         process.child.kill().await.unwrap();
     }
 
+    /// The id of a target's process.
+    pub(crate) fn pid(&self, target: &str) -> u32 {
+        self.processes[target].child.id().expect("the process has not been waited for")
+    }
+
     /// Sends a signal to a target's process.
     pub(crate) fn signal(&self, target: &str, name: &str) {
         self.processes[target].signal(name);
@@ -135,6 +167,11 @@ impl Mesh {
     /// Starts a target again on the ports it had.
     pub(crate) async fn restart(&mut self, target: &str) {
         self.run(target).await;
+    }
+
+    /// Has those that are started from now on find a service at another address.
+    pub(crate) fn reroute(&mut self, service: &str, address: &str) {
+        self.addresses.insert(service.to_owned(), address.to_owned());
     }
 
     async fn run(&mut self, target: &str) {
@@ -200,7 +237,8 @@ impl Process {
     ) -> Result<Self, String> {
         let mut command = malla();
         command.args(arguments).arg("--data-dir").arg(data);
-        let variable = |key: &str| if key.starts_with("OTEL_") { key.to_owned() } else { format!("MALLA_{key}") };
+        let is_own = |key: &str| !["OTEL_", "LD_", "FAKETIME"].iter().any(|other| key.starts_with(other));
+        let variable = |key: &str| if is_own(key) { format!("MALLA_{key}") } else { key.to_owned() };
         command.envs(settings.iter().map(|(key, value)| (variable(key), OsString::from(value))));
         let log = log_file(data);
         command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap());

@@ -6,6 +6,7 @@ use tonic::Code;
 
 use crate::config::Config;
 use crate::rejection::Rejection;
+use crate::websocket;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 /// # Errors
 /// 400, 405 or 414.
 pub(crate) fn check(config: &Config, head: &Parts) -> Result<(), Rejection> {
-    if head.method == Method::TRACE || head.method == Method::CONNECT {
+    if head.method == Method::TRACE || (head.method == Method::CONNECT && !websocket::is_asked(head)) {
         return Err(Rejection::method_not_allowed(head.method.as_str(), &METHODS.map(str::to_owned).into()));
     }
     let uri_bytes = head.uri.path_and_query().map_or(0, |target| target.as_str().len());

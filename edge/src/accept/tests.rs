@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -11,8 +13,8 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
 
 use super::*;
-use crate::call::BytesCodec;
 use crate::fixture;
+use malla_runtime::codec::BytesCodec;
 
 struct Running {
     address: SocketAddr,
@@ -49,6 +51,10 @@ async fn http1_and_grpc_share_the_port() {
     assert!(answer.contains("content-length: 10\r\n"), "{answer}");
     let head = exchange(running.address, "HEAD /v1/echo/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert!(head.contains("content-length: 10\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    let asked =
+        "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\nte: trailers\r\nwant-trailer: 1\r\nconnection: te, close\r\n\r\n";
+    let answer = exchange(running.address, asked).await;
+    assert!(answer.contains("trailer: x-after\r\n") && answer.ends_with("0\r\nx-after: 1\r\n\r\n"), "{answer}");
     let refused = exchange(running.address, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
 
@@ -135,6 +141,56 @@ async fn an_upload_whose_client_leaves_is_cut() {
         stream.write_all(&[7; 200_000]).await.unwrap();
         assert_eq!(told.recv().await, Some("begun"));
         drop(stream);
+        let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+        assert_eq!(fate, Ok(Some("cut")), "not complete, and before its deadline");
+    }
+}
+
+/// A request over HTTP/2 whose body is written line by line, and breaks off with an empty one; its response, whose lines are read as they come.
+async fn converse(address: SocketAddr) -> (UnboundedSender<&'static str>, http::Response<Body>) {
+    let mut channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let (lines, said) = unbounded_channel::<&str>();
+    let frames = futures_util::stream::unfold(said, async |mut said| {
+        let line = said.recv().await?;
+        let gone = || tonic::Status::cancelled("gone");
+        Some(((!line.is_empty()).then(|| http_body::Frame::data(Bytes::from(line))).ok_or_else(gone), said))
+    });
+    let request = http::Request::post("/v1/talk/x").header("accept", "application/x-ndjson");
+    let request = request.header("content-type", "application/x-ndjson");
+    let request = request.body(Body::new(http_body_util::StreamBody::new(frames))).unwrap();
+    lines.send("{\"id\":\"a\"}\n").unwrap();
+    futures_util::future::poll_fn(|context| tower::Service::poll_ready(&mut channel, context)).await.unwrap();
+    (lines, tower::Service::call(&mut channel, request).await.unwrap())
+}
+
+async fn line(response: &mut http::Response<Body>) -> String {
+    let frame = tokio::time::timeout(Duration::from_secs(5), response.body_mut().frame()).await;
+    let data = frame.unwrap().unwrap().unwrap().into_data().unwrap();
+    String::from_utf8(data.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn over_http2_both_sides_speak_at_once() {
+    let (edge, mut told) = fixture::remote(fixture::config()).await;
+    let running = start_edge(edge).await;
+    let (lines, mut response) = converse(running.address).await;
+    assert_eq!(line(&mut response).await, "{\"id\":\"a\",\"left\":\"x\"}\n");
+    lines.send("{\"id\":\"b\"}\n").unwrap();
+    assert_eq!(line(&mut response).await, "{\"id\":\"b\"}\n");
+    drop(lines);
+    assert!(response.body_mut().collect().await.unwrap().to_bytes().is_empty());
+    assert_eq!((told.recv().await, told.recv().await), (Some("begun"), Some("complete")));
+}
+
+#[tokio::test]
+async fn a_conversation_whose_client_leaves_is_cut() {
+    let (edge, mut told) = fixture::remote(fixture::config()).await;
+    let running = start_edge(edge).await;
+    for _ in 0..20 {
+        let (lines, mut response) = converse(running.address).await;
+        line(&mut response).await;
+        assert_eq!(told.recv().await, Some("begun"));
+        lines.send("").unwrap();
         let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
         assert_eq!(fate, Ok(Some("cut")), "not complete, and before its deadline");
     }

@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use malla_runtime::call::timeout;
+
+use crate::rejection::Rejection;
 
 #[cfg(test)]
 mod tests;
@@ -20,24 +25,45 @@ const HOP_BY_HOP: [&str; 8] = [
     "http2-settings",
 ];
 /// About HTTP's own representation, or the browser's, and nothing to a gRPC backend.
-const HTTP_ONLY: [&str; 10] =
-    ["host", "te", "trailer", "expect", "cookie", "origin", "referer", "range", "prefer", "date"];
-const HTTP_ONLY_PREFIXES: [&str; 7] = ["content-", "accept", "grpc-", "if-", "sec-", "access-control-", "upgrade-"];
+const HTTP_ONLY: [&str; 11] =
+    ["host", "te", "trailer", "expect", "cookie", "origin", "referer", "range", "prefer", "date", "x-server-timeout"];
+const HTTP_ONLY_PREFIXES: [&str; 8] =
+    ["content-", "accept", "grpc-", "connect-", "if-", "sec-", "access-control-", "upgrade-"];
+/// How a backend chooses the HTTP status of its answer, in its metadata; grpc-gateway's name for it.
+const HTTP_CODE: &str = "x-http-code";
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// gRPC's binary values may come with padding and are sent on without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// A REST request's headers as metadata of its call.
-pub(crate) fn to_metadata(received: &HeaderMap, peer: Option<SocketAddr>) -> HeaderMap {
+///
+/// # Errors
+/// 400 for values that gRPC has no place for: other than visible ASCII, or than base64 under a name that ends in `-bin`.
+pub(crate) fn to_metadata(received: &HeaderMap, peer: Option<SocketAddr>) -> Result<HeaderMap, Rejection> {
     let named = named_by_connection(received);
     let mut metadata = HeaderMap::with_capacity(received.len());
     for (name, value) in received {
         let text = name.as_str();
-        if !is_hop_by_hop(text, &named) && !is_http_only(text) {
+        if is_hop_by_hop(text, &named) || is_http_only(text) {
+            continue;
+        }
+        let ascii = value.to_str().map_err(|_| Rejection::field(text, "must be visible ASCII"))?;
+        if !text.ends_with("-bin") {
             metadata.append(name, value.clone());
+            continue;
+        }
+        for value in ascii.split(',') {
+            let binary = BASE64.decode(value.trim()).ok().and_then(|bytes| BASE64.encode(bytes).try_into().ok());
+            metadata.append(name, binary.ok_or_else(|| Rejection::field(text, "must be base64"))?);
         }
     }
     forwarded_for(&mut metadata, peer);
-    metadata
+    Ok(metadata)
 }
 
 /// A gRPC request's headers, for the next hop.
@@ -55,8 +81,17 @@ pub(crate) fn pass(received: &HeaderMap, peer: Option<SocketAddr>) -> HeaderMap 
 
 /// A backend's metadata as headers of the answer. What HTTP needs is set by the edge; nothing of gRPC leaks.
 pub(crate) fn from_metadata(metadata: &HeaderMap, headers: &mut HeaderMap) {
-    const OWN: [&str; 8] =
-        ["content-type", "content-length", "content-encoding", "date", "server", "te", "trailer", "x-request-id"];
+    const OWN: [&str; 9] = [
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "date",
+        "server",
+        "te",
+        "trailer",
+        "x-request-id",
+        HTTP_CODE,
+    ];
     let named = named_by_connection(metadata);
     for (name, value) in metadata {
         let text = name.as_str();
@@ -67,16 +102,49 @@ pub(crate) fn from_metadata(metadata: &HeaderMap, headers: &mut HeaderMap) {
     }
 }
 
+/// The HTTP status that a backend's metadata asks for: 200 to 599, anything else is as good as none.
+pub(crate) fn status(metadata: &HeaderMap) -> Option<StatusCode> {
+    let code = metadata.get(HTTP_CODE)?.to_str().ok()?.parse().ok()?;
+    StatusCode::from_u16(code).ok().filter(|status| (200..600).contains(&status.as_u16()))
+}
+
+/// Whether the client takes trailers (RFC 9110 10.1.4).
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// How long a REST client is willing to wait, by whichever header says the least: `grpc-timeout`, `Connect-Timeout-Ms`,
+/// `X-Server-Timeout` in seconds, `Prefer: wait=`. What is no number is as good as none.
+pub(crate) fn asked_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let connect = text("connect-timeout-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    let server = text("x-server-timeout").and_then(|seconds| seconds.parse().ok());
+    let server = server.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    [timeout(headers), connect, server, preferred_wait(headers)].into_iter().flatten().min()
+}
+
 /// `Prefer: wait=10` (RFC 7240 4.3): how many seconds the client is willing to wait. Used as a deadline, and so only
 /// ever shortens a method's own. Of several the first counts (section 2); one that is no number is as good as none.
-pub(crate) fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(',')).filter_map(|preference| {
-        // What follows a semicolon are parameters of this one preference.
-        preference.split(';').next()?.split_once('=')
-    });
-    let (_, seconds) = preferences.find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))?;
+fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = preference(headers, "wait")?;
     seconds.trim().trim_matches('"').parse().ok().map(Duration::from_secs)
+}
+
+/// `Prefer: respond-async` (RFC 7240 4.1): the client would rather have the call accepted than wait for its end.
+pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
+    preference(headers, "respond-async").is_some()
+}
+
+/// The value of a preference, empty when it has none.
+fn preference<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(',')).map(|preference| {
+        // What follows a semicolon are parameters of this one preference.
+        let preference = preference.split(';').next().unwrap_or_default();
+        preference.split_once('=').unwrap_or((preference, ""))
+    });
+    preferences.find(|(known, _)| known.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 fn is_hop_by_hop(name: &str, named: &[String]) -> bool {

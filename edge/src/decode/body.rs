@@ -13,52 +13,37 @@ use crate::rejection::Rejection;
 
 /// A body and what remains of its cap.
 #[derive(Debug)]
-pub(super) struct BodyReader {
+pub(crate) struct BodyReader {
     body: Body,
     bytes_max: u64,
     bytes_left: u64,
     idle: Duration,
-    /// What was read beyond the last piece.
-    ahead: BytesMut,
+}
+
+/// Bytes that come bit by bit.
+pub(crate) trait Chunks: Send + 'static {
+    /// The next bytes, never empty; `None` at the end.
+    ///
+    /// # Errors
+    /// 408 when none came in time, 413 over the cap, 400 when the body is malformed or was cut off.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Rejection>> + Send;
 }
 
 impl BodyReader {
     /// # Errors
     /// 413 at once when the body's declared length is over the cap.
-    pub(super) fn new(body: Body, bytes_max: u64, idle: Duration) -> Result<Self, Rejection> {
+    pub(crate) fn new(body: Body, bytes_max: u64, idle: Duration) -> Result<Self, Rejection> {
         if body.size_hint().lower() > bytes_max {
             return Err(Rejection::too_large(bytes_max));
         }
-        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle, ahead: BytesMut::new() })
-    }
-
-    /// The next bytes, never empty; `None` at the end.
-    ///
-    /// # Errors
-    /// 408 when none came in time, 413 over the cap, 400 when the body is malformed or was cut off.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
-        loop {
-            let frame = tokio::time::timeout(self.idle, self.body.frame()).await.map_err(|_| self.stalled())?;
-            let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| {
-                tracing::debug!(%error, "a request's body could not be read");
-                Rejection::new(Status::invalid_argument("the body is malformed or was cut off"))
-            })?;
-            let Ok(data) = frame.into_data() else { continue };
-            let length = data.len() as u64;
-            self.bytes_left =
-                self.bytes_left.checked_sub(length).ok_or_else(|| Rejection::too_large(self.bytes_max))?;
-            if !data.is_empty() {
-                return Ok(Some(data));
-            }
-        }
+        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle })
     }
 
     /// The whole body.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
-    pub(super) async fn all(&mut self) -> Result<Bytes, Rejection> {
+    /// As [`Chunks::next`].
+    pub(crate) async fn all(&mut self) -> Result<Bytes, Rejection> {
         let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
         let Some(second) = self.next().await? else { return Ok(first) };
         let mut all = BytesMut::from(first);
@@ -69,23 +54,62 @@ impl BodyReader {
         Ok(all.freeze())
     }
 
+    fn unreadable(&self, error: &Status) -> Rejection {
+        tracing::debug!(%error, "a request's body could not be read");
+        if error.code() == Code::ResourceExhausted {
+            return Rejection::too_large(self.bytes_max);
+        }
+        Rejection::new(Status::invalid_argument("the body is malformed or was cut off"))
+    }
+
+    fn stalled(&self) -> Rejection {
+        let message = format!("no part of the body came for {} ms", self.idle.as_millis());
+        Rejection::http(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message)
+    }
+}
+
+impl Chunks for BodyReader {
+    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        loop {
+            let frame = tokio::time::timeout(self.idle, self.body.frame()).await.map_err(|_| self.stalled())?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|error| self.unreadable(&error))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let length = data.len() as u64;
+            self.bytes_left =
+                self.bytes_left.checked_sub(length).ok_or_else(|| Rejection::too_large(self.bytes_max))?;
+            if !data.is_empty() {
+                return Ok(Some(data));
+            }
+        }
+    }
+}
+
+/// Bytes in pieces of a size.
+#[derive(Debug)]
+pub(super) struct Gathered<C> {
+    chunks: C,
+    /// What was read beyond the last piece.
+    ahead: BytesMut,
+}
+
+impl<C: Chunks> Gathered<C> {
+    pub(super) fn new(chunks: C) -> Self {
+        Self { chunks, ahead: BytesMut::new() }
+    }
+
     /// The next piece: at least `bytes_min` but for the last one, at most `bytes_max`; `None` at the end.
     ///
     /// # Errors
-    /// As [`next`](Self::next).
+    /// As [`Chunks::next`].
     pub(super) async fn piece(&mut self, bytes_min: usize, bytes_max: usize) -> Result<Option<Bytes>, Rejection> {
         while self.ahead.len() < bytes_min {
-            match self.next().await? {
+            match self.chunks.next().await? {
                 Some(data) => self.ahead.extend_from_slice(&data),
                 None => break,
             }
         }
         let length = self.ahead.len().min(bytes_max);
         Ok(Some(self.ahead.split_to(length).freeze()).filter(|piece| !piece.is_empty()))
-    }
-
-    fn stalled(&self) -> Rejection {
-        let message = format!("no part of the body came for {} ms", self.idle.as_millis());
-        Rejection::http(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message)
     }
 }

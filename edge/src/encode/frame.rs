@@ -51,14 +51,20 @@ impl Format {
         })
     }
 
-    /// One element; `first` when none was written before it.
-    pub(super) fn element(self, json: &[u8], first: bool) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(json.len() + 8);
+    /// One element; `first` when none was written before it. Its id, unless empty, is what a client of server-sent events
+    /// names when it comes again; one that no line can hold is none.
+    pub(super) fn element(self, json: &[u8], id: &str, first: bool) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(json.len() + id.len() + 16);
         match self {
             Self::Array if first => {}
             Self::Array => bytes.put_u8(b','),
             Self::Lines => {}
-            Self::Events => bytes.put_slice(b"data: "),
+            Self::Events => {
+                if !id.is_empty() && !id.contains(['\r', '\n', '\0']) {
+                    bytes.put_slice(&[b"id: ", id.as_bytes(), b"\n"].concat());
+                }
+                bytes.put_slice(b"data: ");
+            }
         }
         bytes.put_slice(json);
         bytes.put_slice(match self {
@@ -69,12 +75,11 @@ impl Format {
         bytes.freeze()
     }
 
-    /// The last element of a stream that failed: `{"error": status}`.
-    pub(super) fn error(self, status: &[u8], first: bool) -> Bytes {
-        let json = [b"{\"error\":", status, b"}"].concat();
+    /// The last element of a stream that failed.
+    pub(super) fn error(self, json: &[u8], first: bool) -> Bytes {
         match self {
-            Self::Events => [b"event: error\n", self.element(&json, first).as_ref()].concat().into(),
-            _ => self.element(&json, first),
+            Self::Events => [b"event: error\n", self.element(json, "", first).as_ref()].concat().into(),
+            _ => self.element(json, "", first),
         }
     }
 

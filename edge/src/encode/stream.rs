@@ -10,13 +10,14 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Status, Streaming};
 
 use super::frame::Format;
 use super::{Answer, broken, media_type, write};
-use crate::call;
-use crate::codec::{Details, HttpBody, Output, ResponsePlan};
+use crate::call::{self, Replies};
+use crate::codec::{HttpBody, Output, ResponsePlan};
+use crate::errors;
 use crate::rejection::Rejection;
 
 /// How long a stream's status line may wait for its first message. An error within it still becomes an HTTP status; a
@@ -29,24 +30,24 @@ pub(crate) struct Terms {
     /// Cancelled when the edge drains: streams end then, or they would hold the process for as long as they like.
     pub(crate) closing: CancellationToken,
     pub(crate) heartbeat: Duration,
-    pub(crate) details: Details,
+    pub(crate) errors: errors::Writer,
 }
 
 /// Messages from a backend until the deadline, or the edge's end.
 struct Messages {
-    stream: Streaming<Bytes>,
+    replies: Replies,
     terms: Terms,
 }
 
 impl Messages {
     /// The next message; `None` at the end. Cancel safe.
-    async fn next(&mut self) -> Option<Result<Bytes, Status>> {
+    async fn next(&mut self) -> Option<Result<Bytes, Rejection>> {
         tokio::select! {
             // A backend that always has a message ready would otherwise never be stopped.
             biased;
-            () = tokio::time::sleep_until(self.terms.deadline) => Some(Err(call::expired())),
-            () = self.terms.closing.cancelled() => Some(Err(Status::unavailable("the edge is shutting down"))),
-            message = self.stream.message() => message.map_err(call::of_backend).transpose(),
+            () = tokio::time::sleep_until(self.terms.deadline) => Some(Err(Rejection::backend(call::expired()))),
+            () = self.terms.closing.cancelled() => Some(Err(Rejection::new(Status::unavailable("the edge is shutting down")))),
+            message = self.replies.next() => message.transpose(),
         }
     }
 
@@ -56,7 +57,7 @@ impl Messages {
             Err(_) => Ok(First::Late),
             Ok(None) => Ok(First::End),
             Ok(Some(Ok(message))) => Ok(First::Message(message)),
-            Ok(Some(Err(status))) => Err(Rejection::backend(status)),
+            Ok(Some(Err(rejection))) => Err(rejection),
         }
     }
 }
@@ -72,10 +73,10 @@ pub(super) async fn json(
     plan: ResponsePlan,
     success: StatusCode,
     format: Format,
-    messages: Streaming<Bytes>,
+    replies: Replies,
     terms: Terms,
 ) -> Result<Answer, Rejection> {
-    let mut messages = Messages { stream: messages, terms };
+    let mut messages = Messages { replies, terms };
     let waiting = match messages.first().await? {
         First::Message(message) => Some(Some(message)),
         First::End => Some(None),
@@ -141,16 +142,17 @@ impl Writer {
             },
         };
         self.written += 1;
+        let message = message.map(|message| message.map_err(|rejection| rejection.status));
         let output = message.map(|message| message.and_then(|message| write(&self.plan, message)));
         match output {
-            Some(Ok(Output::Json { text, .. })) => self.format.element(&text, first),
+            Some(Ok(Output::Json { text, event_id, .. })) => self.format.element(&text, &event_id, first),
             Some(Ok(Output::Raw(_))) | None => {
                 self.stage = Stage::Close;
                 Bytes::new()
             }
             Some(Err(status)) => {
                 self.stage = Stage::Close;
-                self.format.error(&self.messages.terms.details.json(&status), first)
+                self.format.error(&self.messages.terms.errors.element(&status), first)
             }
         }
     }
@@ -166,18 +168,19 @@ impl Writer {
 pub(super) async fn raw(
     plan: ResponsePlan,
     success: StatusCode,
-    messages: Streaming<Bytes>,
+    replies: Replies,
     terms: Terms,
 ) -> Result<Answer, Rejection> {
-    let mut messages = Messages { stream: messages, terms };
-    let first = messages.next().await.transpose().map_err(Rejection::backend)?;
+    let mut messages = Messages { replies, terms };
+    let first = messages.next().await.transpose()?;
     let first = first.map(|message| piece(&plan, message)).transpose().map_err(broken)?;
     let mut headers = HeaderMap::new();
     if let Some(first) = &first {
         headers.insert(header::CONTENT_TYPE, media_type(first));
     }
     let rest = stream::unfold((plan, messages), async |(plan, mut messages)| {
-        let next = messages.next().await?.and_then(|message| piece(&plan, message));
+        let next = messages.next().await?.map_err(|rejection| rejection.status);
+        let next = next.and_then(|message| piece(&plan, message));
         Some((next, (plan, messages)))
     });
     let all = futures_util::StreamExt::chain(stream::iter(first.map(Ok)), rest);

@@ -1,25 +1,24 @@
 use super::*;
+use crate::config::{self, Duplicates};
 use crate::fixture;
 
 #[test]
 fn all_problems_are_reported_at_once_with_their_methods() {
     let mut backend = fixture::backend(fixture::descriptors("broken.proto"));
     backend.services = vec!["test.v1.BrokenService".into(), "test.v1.Missing".into()];
-    let problems = load(&Config::default(), &[backend.clone(), backend]).unwrap_err().0;
-    let expected = [
-        "Template: \"GET /a//b\": empty segment at character 4 of \"/a//b\"",
-        "Variables: \"GET /v/{nope}/{list}\": path variable {nope}: is not a field of this request",
-        "Variables: \"GET /v/{nope}/{list}\": path variable {list}: is repeated, and a path has one value",
-        "Body: \"POST /body\": body: \"nope\" is not a field of test.v1.BrokenRequest",
-        "Body: \"POST /body\": response_body: \"nope\" is not a field of test.v1.BrokenRequest",
-        "Twice: \"GET /twice/{id}\": is the same route as \"GET /twice/{name}\" of test.v1.BrokenService.Once",
-        "Own: \"GET /health/{id}\": the edge answers this path itself; choose another",
-        "Policy: the policy's binding \"GET /polcy\" is none of its HTTP rules",
-        "Nested: additional_bindings within additional_bindings",
-    ];
-    for expected in expected {
-        let expected = format!("test.v1.BrokenService.{expected}");
-        assert!(problems.contains(&expected), "{expected}\nnot in {problems:#?}");
+    let problems = load(&Config::default(), &rule::Config::default(), &[backend.clone(), backend]).unwrap_err().0;
+    for expected in [
+        "error[bad-template]: test.v1.BrokenService.Template: \"GET /a//b\": ",
+        "error[unknown-field]: test.v1.BrokenService.Variables: \"GET /v/{nope}/{list}\": {nope}: ",
+        "error[repeated-variable]: test.v1.BrokenService.Variables: \"GET /v/{nope}/{list}\": {list}: ",
+        "error[unknown-body]: test.v1.BrokenService.Body: \"POST /body\": body: ",
+        "error[unknown-body]: test.v1.BrokenService.Body: \"POST /body\": response_body: ",
+        "error[clash]: test.v1.BrokenService.Twice: \"GET /twice/{id}\": is the same route as \"GET /twice/{name}\" of",
+        "error[nested-bindings]: test.v1.BrokenService.Nested: ",
+        "test.v1.BrokenService.Own: \"GET /health/{id}\": the edge answers this path itself; choose another",
+        "test.v1.BrokenService.Policy: the policy's binding \"GET /polcy\" is none of its HTTP rules",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}\nnot in {problems:#?}");
     }
     assert!(problems.contains(&"echo: test.v1.Missing is not in its descriptors".to_owned()));
     assert!(problems.contains(&"test.v1.BrokenService: served by echo and by echo; leave one out".to_owned()));
@@ -29,14 +28,85 @@ fn all_problems_are_reported_at_once_with_their_methods() {
 fn required_parameters_make_one_path_two_methods() {
     let mut backend = fixture::backend(fixture::descriptors("broken.proto"));
     backend.services = vec!["test.v1.FineService".into()];
-    let loaded = load(&Config::default(), &[backend]).unwrap();
-    let rpc = |has: bool| loaded.table.find("GET", "/active", |_| has).unwrap().rule.rpc.clone();
-    assert_eq!([rpc(true), rpc(false)], ["test.v1.FineService.One", "test.v1.FineService.All"]);
+    let loaded = load(&Config::default(), &rule::Config::default(), &[backend]).unwrap();
+    let rpc = |has: bool| loaded.table.find("GET", "/active", |_| has).unwrap().rule.value.method.name().to_owned();
+    assert_eq!([rpc(true), rpc(false)], ["test.v1.FineService/One", "test.v1.FineService/All"]);
 }
 
 #[test]
 fn unreadable_descriptors_name_their_backend() {
     let backend = fixture::backend(Bytes::from_static(b"\xff"));
-    let problems = load(&Config::default(), &[backend]).unwrap_err().0;
+    let problems = load(&Config::default(), &rule::Config::default(), &[backend]).unwrap_err().0;
     assert!(problems[0].starts_with("echo: its descriptors cannot be read"), "{problems:?}");
+}
+
+fn with(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    change(&mut config);
+    config
+}
+
+/// The service configuration of the test.
+fn configured(rules: &str) -> rule::Config {
+    let mut config = rule::Config::default();
+    config.read("rules.yaml", rules).unwrap();
+    config
+}
+
+#[test]
+fn rules_of_the_edge_take_the_place_of_annotations() {
+    let backend = fixture::backend(fixture::descriptors("echo.proto"));
+    let rules = "http:\n  rules:\n  - {selector: test.v1.EchoService.Get, get: '/v2/{id}'}\n  - {selector: test.v1.Nope, get: /x}\n";
+    let loaded = load(&Config::default(), &configured(rules), &[backend]).unwrap();
+    let found = |path: &str| loaded.table.find("GET", path, |_| false).is_ok();
+    assert!(found("/v2/a") && !found("/v1/echo/a"));
+    assert_eq!(loaded.unmatched.len(), 1);
+    assert!(loaded.unmatched[0].contains("rules.yaml:4") && loaded.unmatched[0].contains("test.v1.Nope"));
+    let missing = rules_of("missing.yaml");
+    assert!(missing.unwrap_err().0[0].starts_with("missing.yaml: "));
+}
+
+fn rules_of(file: &str) -> Result<rule::Config, LoadError> {
+    super::rules(&[PathBuf::from(file)])
+}
+
+#[test]
+fn methods_without_a_rule_can_be_mapped() {
+    let mut backend = fixture::backend(fixture::descriptors("broken.proto"));
+    backend.services = vec!["test.v1.BareService".into()];
+    for auto_mapping in [false, true] {
+        let config = with(|config| config.auto_mapping = auto_mapping);
+        let loaded = load(&config, &rule::Config::default(), &[backend.clone()]).unwrap();
+        assert_eq!(loaded.table.find("POST", "/test.v1.BareService/Bare", |_| false).is_ok(), auto_mapping);
+    }
+}
+
+#[test]
+fn one_of_two_routes_can_win() {
+    let mut backend = fixture::backend(fixture::descriptors("broken.proto"));
+    backend.services = vec!["test.v1.TwiceService".into()];
+    for (duplicates, expected) in [(Duplicates::First, "One"), (Duplicates::Last, "Two")] {
+        let config = with(|config| config.duplicates = duplicates);
+        let loaded = load(&config, &rule::Config::default(), &[backend.clone()]).unwrap();
+        let found = loaded.table.find("GET", "/twice/a", |_| false).unwrap();
+        assert_eq!(found.rule.value.method.name(), format!("test.v1.TwiceService/{expected}"));
+    }
+    let refused = load(&Config::default(), &rule::Config::default(), &[backend]).unwrap_err().0;
+    assert!(refused.iter().any(|problem| problem.contains("One") && problem.contains("Two")), "{refused:?}");
+}
+
+#[test]
+fn options_of_no_route_are_mistakes_once_all_backends_are_known() {
+    let route = config::Route { pattern: "GET /nope".into(), ..config::Route::default() };
+    let config = with(|config| config.routes = vec![route]);
+    let backend = fixture::backend(fixture::descriptors("echo.proto"));
+    let made = |backends: &[Backend]| {
+        let about = crate::About { name: "test".into(), version: "1".into() };
+        let nobody = malla_runtime::auth::Authenticator::new(&malla_runtime::auth::Config::default());
+        crate::Edge::new(config.clone(), backends, Arc::new(nobody), about, None)
+    };
+    let problems = made(std::slice::from_ref(&backend)).unwrap_err().0;
+    assert_eq!(problems, ["edge.routes: there is no route of \"GET /nope\""]);
+    let unknown = Backend { services: Vec::new(), descriptors: Bytes::new(), ..backend.clone() };
+    assert_eq!(made(&[unknown]).unwrap().replace(backend).unwrap_err().0, problems);
 }

@@ -9,9 +9,9 @@ use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Config;
 use crate::edge::Edge;
 use crate::fixture::{config, edge, send};
+use crate::{Config, Names};
 
 fn request(method: &str, uri: &str) -> http::request::Builder {
     Request::builder().method(method).uri(uri).header("host", "test")
@@ -86,18 +86,28 @@ async fn refusals_have_a_status_and_a_message() {
         (get("/nowhere"), 404, "there is nothing at GET /nowhere"),
         (get("/v1/echo/"), 405, "GET is not allowed here; allowed are OPTIONS, POST"),
         (get("/v1/internal"), 404, "there is nothing at GET /v1/internal"),
-        (get("/v1/echo/%zz"), 400, "id: the path has a '%' that is not followed by two hexadecimal digits"),
+        (get("/v1/echo/%zz"), 400, "the path has a '%' that is not followed by two hexadecimal digits"),
         (get("/v1/echo/%ff"), 400, "id: the path is not UTF-8 after percent-decoding"),
         (get("/v1/numbers/x"), 400, "i32: must be a 32-bit integer"),
         (get("/v1/guarded"), 401, "this call needs credentials: Authorization: Bearer <token>"),
-        (with(request("PUT", "/v1/echo/a"), r#"{"id":"b"}"#), 400, "id: differs from the value in the path"),
-        (with(request("GET", "/v1/echo/a"), "{}"), 400, "this call takes no body"),
-        (with(json(), "{"), 400, "malformed JSON: EOF while parsing an object at line 1 column 1"),
-        (with(json(), vec![b' '; 65]), 413, "the body is larger than 64 bytes"),
         (
-            with(json().header("content-encoding", "gzip"), "x"),
+            with(request("PUT", "/v1/echo/a"), r#"{"id":"b"}"#),
+            400,
+            "id: differs from the value in the path; leave it out",
+        ),
+        (with(request("GET", "/v1/echo/a"), "{}"), 400, "this call takes no body"),
+        (with(json(), "{"), 400, "malformed JSON: expected a string in double quotes at line 1, column 2"),
+        (with(json(), vec![b' '; 65]), 413, "the body is larger than 64 bytes"),
+        (with(json().header("content-encoding", "gzip"), "x"), 400, "the body is malformed or was cut off"),
+        (
+            with(json().header("content-encoding", "lzma"), "x"),
             415,
-            "compressed request bodies are not read; send it as it is",
+            "Content-Encoding: \"lzma\" is not known; the body may be sent with zstd, br, gzip or deflate",
+        ),
+        (
+            with(json().header("content-encoding", "gzip, gzip").header("content-encoding", "br"), "x"),
+            415,
+            "Content-Encoding: more than 2 of them are not undone; the body may be sent with zstd, br, gzip or deflate",
         ),
         (
             with(request("POST", "/v1/echo").header("content-type", "text/plain"), "{}"),
@@ -109,13 +119,26 @@ async fn refusals_have_a_status_and_a_message() {
             415,
             "\"application/json; Charset=latin1\" is not read here; send application/json or a form, in UTF-8",
         ),
+        (with(request("POST", "/v1/chat"), "[{}"), 400, "malformed JSON: the body ends within its array"),
         (
-            with(request("POST", "/v1/chat"), "[]"),
-            501,
-            "test.v1.EchoService/Chat takes a stream of messages, which JSON over HTTP cannot carry yet; use gRPC",
+            with(request("POST", "/v1/chat"), r#"{"id":"a"}{"idd":"b"}"#),
+            400,
+            "1.idd: is not a field of test.v1.Everything; did you mean id?",
+        ),
+        (
+            with(request("POST", "/v1/chat"), format!("[\"{}\"]", "a".repeat(64))),
+            413,
+            "a message is larger than 64 bytes",
+        ),
+        (
+            with(request("POST", "/v1/chat").header("content-type", "text/plain"), "[]"),
+            415,
+            "\"text/plain\" is not read here; send application/json or a form, in UTF-8",
         ),
         (get("/v1/fail/9"), 400, "failed as asked"),
         (get("/v1/fail/14"), 503, "failed as asked"),
+        (get("/v1/fail/10"), 409, "failed as asked"),
+        (get("/v1/fail/6"), 422, "failed as asked"),
         (get("/v1/silent"), 504, "the deadline passed before the call ended"),
     ] {
         let line = format!("{} {}", request.method(), request.uri());
@@ -168,6 +191,80 @@ async fn headers_of_answers() {
 }
 
 #[tokio::test]
+async fn backends_choose_the_http_status_but_no_success_for_an_error() {
+    let edge = edge(config());
+    for (uri, code, expected) in [
+        ("/v1/echo/a", "302", 302),
+        ("/v1/echo/a", "999", 200),
+        ("/v1/echo/a", "204", 204),
+        ("/v1/count/1", "206", 200),
+        ("/v1/fail/5", "410", 410),
+        ("/v1/fail/5", "200", 404),
+        ("/v1/fail/5", "304", 304),
+    ] {
+        let (status, headers, body) =
+            text(send(&edge, with(request("GET", uri).header("want-code", code), "")).await).await;
+        assert_eq!((status, headers.contains_key("x-http-code")), (expected, false), "{uri} {code}");
+        assert_eq!(body.is_empty(), matches!(expected, 204 | 304), "{uri} {code}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_message_is_not_lost() {
+    let edge = edge(config());
+    let asked = || request("GET", "/v1/echo/a").header("want-trailer", "1");
+    let (_, headers, _) = text(send(&edge, with(asked(), "")).await).await;
+    assert_eq!(headers["x-after"], "1");
+
+    let response = send(&edge, with(asked().header("te", "trailers"), "")).await;
+    assert_eq!(
+        (response.headers().get("x-after"), &response.headers()["trailer"]),
+        (None, &"x-after".parse().unwrap())
+    );
+    let trailers = response.into_body().collect().await.unwrap().trailers().cloned().unwrap();
+    assert_eq!((trailers.len(), &trailers["x-after"]), (1, &"1".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn head_has_the_length_and_no_body() {
+    let edge = edge(config());
+    for (uri, length) in [("/v1/echo/a", Some("10")), ("/v1/fail/5", Some("126")), ("/v1/count/1", None)] {
+        let (_, headers, body) = text(send(&edge, with(request("HEAD", uri), "")).await).await;
+        let told = headers.get("content-length").map(|length| length.to_str().unwrap());
+        assert_eq!((told, body.as_str()), (length, ""), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_passed_bare_made_where_wanted_and_refused_when_malformed() {
+    let edge = edge(config());
+    for (method, uri, key, passed) in [
+        ("POST", "/v1/push", "\"k\"", Some("k")),
+        ("POST", "/v1/push", "k", Some("k")),
+        ("DELETE", "/v1/echo/a", "k", None),
+        ("DELETE", "/v1/echo/a", "\"", None),
+    ] {
+        let asked = with(request(method, uri).header("idempotency-key", key), "");
+        let (_, headers, _) = text(send(&edge, asked).await).await;
+        assert_eq!(headers.get("x-seen-idempotency-key").map(|key| key.to_str().unwrap()), passed, "{method} {key}");
+        assert!(!headers.contains_key("idempotency-key"));
+    }
+    for asked in [
+        request("POST", "/v1/echo").header("idempotency-key", "\"k"),
+        request("POST", "/v1/echo").header("idempotency-key", "a").header("idempotency-key", "a"),
+    ] {
+        let (status, body) = answer(&edge, with(asked, "{}")).await;
+        assert_eq!((status, &body["details"][0]["field_violations"][0]["field"]), (400, &json!("Idempotency-Key")));
+    }
+    // Made, told, and told when the call fails as well.
+    let (_, headers, _) = text(send(&edge, with(request("PUT", "/v1/echo/a"), "{}")).await).await;
+    assert_eq!(headers["idempotency-key"], headers["x-seen-idempotency-key"]);
+    assert_eq!(headers["idempotency-key"].len(), 36);
+    let (status, headers, _) = text(send(&edge, with(request("POST", "/v1/echo"), "{")).await).await;
+    assert_eq!((status, headers.contains_key("idempotency-key")), (400, true));
+}
+
+#[tokio::test]
 async fn operators_token_opens_operators_methods_with_or_without_scheme() {
     let edge = edge(config());
     for credentials in [DEVELOPMENT_OPERATOR_TOKEN.to_owned(), format!("Bearer {DEVELOPMENT_OPERATOR_TOKEN}")] {
@@ -191,6 +288,40 @@ async fn server_streams_in_each_layout() {
     }
     let (status, body) = answer(&edge, get("/v1/count/0?i64=1")).await;
     assert_eq!((status, body["message"].as_str()), (404, Some("gone")), "an error before the first message");
+}
+
+#[tokio::test]
+async fn clients_stream_arrays_lines_and_values() {
+    let edge = edge(config());
+    let json = "application/json";
+    for (uri, content_type, body, expected) in [
+        ("/v1/chat", json, r#"[{"id":"a"}, {"id":"b"}]"#, json!({"tags": ["a", "b"]})),
+        ("/v1/chat", "application/x-ndjson", "{\"id\":\"a\"}\n{\"id\":\"b\"}\n", json!({"tags": ["a", "b"]})),
+        ("/v1/chat", json, r#"{"id":"a"}{"id":"b"}"#, json!({"tags": ["a", "b"]})),
+        ("/v1/chat", json, "[]", json!({})),
+        ("/v1/chat", json, "", json!({})),
+        ("/v1/talk/x", json, r#"[{"id":"a"},{"id":"b"}]"#, json!([{"id": "a", "left": "x"}, {"id": "b"}])),
+        ("/v1/talk/x", json, r#"[{"id":"a"},{"id":"bye"},{"id":"c"}]"#, json!([{"id": "a", "left": "x"}])),
+    ] {
+        let asked = request("POST", uri).header("content-type", content_type);
+        assert_eq!(answer(&edge, with(asked, body)).await, (200, expected), "{uri} {body}");
+    }
+    assert_eq!(answer(&edge, get("/v1/talk/x?id=a")).await, (200, json!([{"id": "a", "left": "x"}])));
+}
+
+#[tokio::test]
+async fn what_breaks_a_conversation_is_its_last_element() {
+    let edge = edge(config());
+    for (body, code, message) in [
+        (r#"[{"id":"a"},{"id":"fail"}]"#, 5, "failed as asked"),
+        (r#"[{"id":"a"},{"idd":"b"}]"#, 3, "1.idd: is not a field of test.v1.Everything; did you mean id?"),
+        (r#"[{"id":"a"},"#, 3, "malformed JSON: the body ends within its array"),
+    ] {
+        let (status, answer) = answer(&edge, with(request("POST", "/v1/talk/x"), body)).await;
+        // What is wrong may come before the first answer does.
+        let error = if status == 200 { &answer[1]["error"] } else { &answer };
+        assert_eq!((&error["code"], &error["message"]), (&json!(code), &json!(message)), "{body}: {answer}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,6 +360,76 @@ async fn raw_bodies_go_through_verbatim() {
 
     let (status, body) = answer(&edge, with(request("PUT", "/v1/files/a"), "")).await;
     assert_eq!((status, &body["tags"]), (200, &json!(["a|"])), "an empty file is a file");
+}
+
+fn form(method: &str, uri: &str, parts: &[(&str, &str, &str)]) -> Request<Body> {
+    let part = |(name, content_type, data): &(&str, &str, &str)| {
+        format!("--b\r\nContent-Disposition: form-data; name={name}\r\n{content_type}\r\n\r\n{data}\r\n")
+    };
+    let body: String = parts.iter().map(part).collect();
+    with(request(method, uri).header("content-type", "multipart/form-data; boundary=b"), body + "--b--\r\n")
+}
+
+const TEXT: &str = "content-type: text/plain";
+const JSON: &str = "content-type: application/json";
+const IMAGE: &str = "content-type: image/png";
+
+#[tokio::test]
+async fn forms_with_files_become_fields() {
+    let edge = edge(config());
+    for (asked, expected) in [
+        (
+            form(
+                "POST",
+                "/v1/echo",
+                &[
+                    ("id", TEXT, "a"),
+                    ("tags", TEXT, "x"),
+                    ("tags", TEXT, "y"),
+                    ("sub", JSON, r#"{"name":"s"}"#),
+                    ("sub.count", TEXT, "2"),
+                    ("data", IMAGE, "\u{1}"),
+                ],
+            ),
+            (201, json!({"id": "a", "tags": ["x", "y"], "sub": {"name": "s", "count": 2}, "data": "AQ=="})),
+        ),
+        (form("PUT", "/v1/echo/a", &[("i32", TEXT, "1")]), (201, json!({"id": "a", "i32": 1}))),
+        (form("POST", "/v1/echo/a/sub", &[("name", TEXT, "n")]), (201, json!({"id": "a", "sub": {"name": "n"}}))),
+        (
+            form("POST", "/v1/chat", &[("m", JSON, r#"{"id":"a"}"#), ("m", TEXT, r#"{"id":"b"}"#)]),
+            (200, json!({"tags": ["a", "b"]})),
+        ),
+        (
+            form("PUT", "/v1/files/a", &[("file", IMAGE, "123")]),
+            (200, json!({"i32": 1, "i64": "3", "tags": ["a|image/png"]})),
+        ),
+    ] {
+        let line = format!("{} {}", asked.method(), asked.uri());
+        assert_eq!(answer(&edge, asked).await, expected, "{line}");
+    }
+    for (asked, message) in [
+        (form("PUT", "/v1/echo/a", &[("id", TEXT, "b")]), "id: differs from the value in the path; leave it out"),
+        (form("POST", "/v1/echo", &[("id", IMAGE, "b")]), "id: takes no file"),
+        (form("POST", "/v1/echo", &[("data", IMAGE, "b"), ("data", IMAGE, "b")]), "data: is given twice"),
+        (form("POST", "/v1/echo", &[("data", IMAGE, "b"), ("data", TEXT, "")]), "data: is given twice"),
+        (
+            form("POST", "/v1/echo", &[("sub", JSON, "{}}")]),
+            "sub: malformed JSON: trailing characters at line 1 column 3",
+        ),
+        (form("POST", "/v1/echo", &[("nope", TEXT, "b")]), "nope: is not a field of this request"),
+        (
+            form("PUT", "/v1/files/a", &[("path", TEXT, "b"), ("f", IMAGE, "")]),
+            "path: differs from the value in the path; leave it out",
+        ),
+        (form("PUT", "/v1/files/a", &[("path", TEXT, "a")]), "the form has no file"),
+        (
+            form("PUT", "/v1/files/a", &[("f", IMAGE, ""), ("g", IMAGE, "")]),
+            "g: comes after the file, which must be the last part",
+        ),
+    ] {
+        let (status, body) = answer(&edge, asked).await;
+        assert_eq!((status, body["message"].as_str()), (400, Some(message)));
+    }
 }
 
 #[tokio::test]
@@ -369,4 +570,47 @@ async fn health_follows_the_backend() {
     }
     assert_eq!(answer(&edge, get("/health")).await.0, 503);
     following.abort();
+}
+
+#[tokio::test]
+async fn events_have_ids_and_go_on_behind_the_last() {
+    let edge = edge(config());
+    let events = |last: Option<&'static str>| {
+        let request = request("GET", "/v1/count/3?page_token=0").header("accept", "text/event-stream");
+        last.into_iter().fold(request, |request, id| request.header("last-event-id", id))
+    };
+    let (_, _, first) = text(send(&edge, with(events(None), "")).await).await;
+    assert!(first.starts_with(":\n\nid: 1\ndata: {\"id\":\"1\""), "{first}");
+    let (_, _, next) = text(send(&edge, with(events(Some("2")), "")).await).await;
+    assert!(next.starts_with(":\n\nid: 3\n") && next.matches("data: ").count() == 1, "{next}");
+}
+
+#[tokio::test]
+async fn routes_have_options_of_their_own() {
+    use crate::config::{Enums, Errors, Route, Unknown};
+    let all = Route {
+        selector: "test.v1.EchoService.*".into(),
+        enums: Some(Enums::Number),
+        errors: Some(Errors::Problem),
+        unknown_query: Some(Unknown::Ignore),
+        ..Route::default()
+    };
+    let one = Route {
+        pattern: "POST /v1/echo".into(),
+        names: Some(Names::Camel),
+        errors: Some(Errors::Aip193),
+        unknown_fields: Some(Unknown::Ignore),
+        ..Route::default()
+    };
+    let edge = edge(Config { routes: vec![all, one], ..config() });
+    let (status, body) = answer(&edge, get("/v1/echo/a?color=COLOR_RED&pageSize=1&nope=1")).await;
+    assert_eq!((status, body), (200, json!({"id": "a", "color": 1, "page_size": 1})));
+    let (status, body) = answer(&edge, with(request("POST", "/v1/echo"), r#"{"id":"a","nope":1,"pageSize":1}"#)).await;
+    assert_eq!((status, body), (201, json!({"id": "a", "pageSize": 1})));
+    let (_, headers, _) = text(send(&edge, get("/v1/echo/a?i32=x")).await).await;
+    assert_eq!(headers["content-type"], "application/problem+json");
+    let (status, body) = answer(&edge, with(request("POST", "/v1/echo"), r#"{"i32":"x"}"#)).await;
+    assert_eq!((status, &body["error"]["code"]), (400, &json!(400)));
+    // Of no route: as the edge has it.
+    assert_eq!(answer(&edge, get("/nowhere")).await.1["code"], json!(5));
 }

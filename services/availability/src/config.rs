@@ -1,6 +1,7 @@
 //! Section `[availability]`.
 
-use malla_runtime::{config, database};
+use malla_runtime::config;
+use malla_storage::{database, redis};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the service; the default is the embedded one.
@@ -14,11 +15,19 @@ pub struct Config {
     pub cache_ttl_ms: u64,
     /// Where the cities are stored.
     pub database: database::Config,
+    /// Where replicas share the cache, with `redis.url`: another's write shows after a second then, or after
+    /// `cache_ttl_ms` if Redis was away meanwhile.
+    pub redis: redis::Config,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { cache_entries_max: 10_000, cache_ttl_ms: 60_000, database: database::Config::default() }
+        Self {
+            cache_entries_max: 10_000,
+            cache_ttl_ms: 60_000,
+            database: database::Config::default(),
+            redis: redis::Config::default(),
+        }
     }
 }
 
@@ -29,6 +38,7 @@ impl Config {
             ("cache_ttl_ms", self.cache_ttl_ms, 1..=86_400_000),
         ];
         config::check_ranges("availability", ranges)?;
+        self.redis.check("availability")?;
         self.database.check("availability")
     }
 }

@@ -11,8 +11,9 @@ mod store;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::availability::v1::availability_service_server::AvailabilityServiceServer;
-use malla_runtime::database::Store;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_storage::database::Store;
+use malla_storage::keyed::Answers;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -43,8 +44,13 @@ impl Module for Availability {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+        let answers = Answers::of::<Self>(&store, &context)?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
-        let service = service::Service::new(store::Cities::new(store, &config));
-        Ok(Running { routes: Routes::new(AvailabilityServiceServer::new(service)), store: place, probe })
+        let service = service::Service::new(store::Cities::new(store, &config)?);
+        Ok(Running {
+            routes: Routes::new(answers.around(AvailabilityServiceServer::new(service))),
+            store: place,
+            probe,
+        })
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use malla_runtime::database::Store;
-use moka::future::Cache;
+use malla_storage::cache::Cache;
+use malla_storage::database::Store;
+use malla_storage::redis;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, Set};
-use tokio::sync::RwLock;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -15,9 +15,10 @@ use crate::rules::Place;
 
 mod entity {
     use sea_orm::entity::prelude::*;
+    use serde::{Deserialize, Serialize};
 
     /// A row of `cities`.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
     #[sea_orm(table_name = "cities")]
     pub(crate) struct Model {
         /// ISO 3166-1 alpha-2 code, lower case.
@@ -44,19 +45,14 @@ pub(crate) use entity::Model as City;
 #[derive(Debug)]
 pub(crate) struct Cities {
     store: Store,
-    cache: Cache<(String, String), City>,
-    /// Held for reading while a city goes from store to cache, for writing while one is changed: so no reader can
-    /// put back what a writer has just invalidated.
-    filling: RwLock<()>,
+    cache: Cache<City>,
 }
 
 impl Cities {
-    pub(crate) fn new(store: Store, config: &Config) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(config.cache_entries_max)
-            .time_to_live(Duration::from_millis(config.cache_ttl_ms))
-            .build();
-        Self { store, cache, filling: RwLock::new(()) }
+    pub(crate) fn new(store: Store, config: &Config) -> Result<Self, redis::Error> {
+        let ttl = Duration::from_millis(config.cache_ttl_ms);
+        let cache = Cache::new("cities", config.cache_entries_max, ttl, &config.redis)?;
+        Ok(Self { store, cache })
     }
 
     /// Up to `limit` cities after the one with this country and key, ordered by them.
@@ -80,15 +76,12 @@ impl Cities {
 
     /// A city, and whether it came from the cache.
     pub(crate) async fn get(&self, place: &Place) -> Result<(City, bool), Error> {
-        let key = (place.country.clone(), place.key.clone());
-        if let Some(city) = self.cache.get(&key).await {
-            return Ok((city, true));
-        }
-        let _filling = self.filling.read().await;
-        let found = entity::Entity::find_by_id(key.clone()).one(&self.store.connection).await?;
-        let city = found.ok_or_else(|| unknown(place))?;
-        self.cache.insert(key, city.clone()).await;
-        Ok((city, false))
+        let load = async {
+            let key = (place.country.clone(), place.key.clone());
+            let found = entity::Entity::find_by_id(key).one(&self.store.connection).await?;
+            found.ok_or_else(|| unknown(place))
+        };
+        Ok(self.cache.get(&name(place), load).await?)
     }
 
     /// Stores a city; one that is known keeps its spelling.
@@ -102,28 +95,25 @@ impl Cities {
         let conflict = OnConflict::columns([entity::Column::Country, entity::Column::Key])
             .update_column(entity::Column::Active)
             .to_owned();
-        let _filling = self.filling.write().await;
-        self.invalidate(place).await;
-        Ok(entity::Entity::insert(row).on_conflict(conflict).exec_with_returning(&self.store.connection).await?)
+        let write = entity::Entity::insert(row).on_conflict(conflict).exec_with_returning(&self.store.connection);
+        Ok(self.cache.change(&self.store, &name(place), write).await?)
     }
 
     /// Changes a known city.
     pub(crate) async fn update(&self, place: &Place, active: bool) -> Result<City, Error> {
-        let _filling = self.filling.write().await;
-        self.invalidate(place).await;
-        let changed = entity::Entity::update_many()
+        let write = entity::Entity::update_many()
             .col_expr(entity::Column::Active, Expr::value(active))
             .filter(entity::Column::Country.eq(&place.country))
             .filter(entity::Column::Key.eq(&place.key))
-            .exec_with_returning(&self.store.connection)
-            .await?;
+            .exec_with_returning(&self.store.connection);
+        let changed = self.cache.change(&self.store, &name(place), write).await?;
         changed.into_iter().next().ok_or_else(|| unknown(place))
     }
+}
 
-    /// Before the write, under its lock: a caller that leaves in the middle of one leaves nothing old behind.
-    async fn invalidate(&self, place: &Place) {
-        self.cache.invalidate(&(place.country.clone(), place.key.clone())).await;
-    }
+/// A city's name in the cache.
+fn name(place: &Place) -> String {
+    format!("{}/{}", place.country, place.key)
 }
 
 fn unknown(place: &Place) -> Error {

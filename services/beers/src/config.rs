@@ -1,6 +1,7 @@
 //! Section `[beers]`.
 
-use malla_runtime::{config, database};
+use malla_runtime::config;
+use malla_storage::database;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the service; the default is the embedded one.

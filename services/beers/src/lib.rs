@@ -11,8 +11,9 @@ mod store;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::beers::v1::beers_service_server::BeersServiceServer;
-use malla_runtime::database::Store;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_storage::database::Store;
+use malla_storage::keyed::Answers;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -40,8 +41,9 @@ impl Module for Beers {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+        let answers = Answers::of::<Self>(&store, &context)?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let service = service::Service::new(store::Catalogue::new(store));
-        Ok(Running { routes: Routes::new(BeersServiceServer::new(service)), store: place, probe })
+        Ok(Running { routes: Routes::new(answers.around(BeersServiceServer::new(service))), store: place, probe })
     }
 }

@@ -11,6 +11,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m001_beers::Migration)]
+        vec![Box::new(m001_beers::Migration), Box::new(malla_storage::keyed::Migration)]
     }
 }

@@ -2,8 +2,8 @@
 
 use malla_contracts::malla::beers::v1 as proto;
 use malla_contracts::malla::beers::v1::beers_service_server::BeersService;
-use malla_runtime::database::timestamp;
 use malla_runtime::{decimal, page};
+use malla_storage::database::timestamp;
 use tonic::{Request, Response, Status};
 
 use crate::error::Error;

@@ -1,7 +1,7 @@
 //! Beers in the database.
 
-use malla_runtime::database::{Store, now_ms};
 use malla_runtime::status::shown;
+use malla_storage::database::{Store, now_ms};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set, SqlErr};
 use uuid::Uuid;

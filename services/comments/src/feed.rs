@@ -4,7 +4,7 @@
 //! and every `poll_ms` for those of other processes on the same database. The store's order is the only source, so
 //! nobody gets a comment twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,8 +57,9 @@ impl Feed {
         self.stored.notify_one();
     }
 
-    /// Begins a watch: it gets every comment stored after this returns, and none that was stored before the call.
-    pub(crate) async fn watch(self: &Arc<Self>, content_id: &str) -> Result<Watch, Error> {
+    /// Begins a watch: it gets every comment stored after this returns, and of those that were stored before the call the
+    /// ones behind the position `after`, or none.
+    pub(crate) async fn watch(self: &Arc<Self>, content_id: &str, after: Option<i64>) -> Result<Watch, Error> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| Error::TooManyWatchers)?;
         let mut watched = self.watched.lock().await;
         // Bring `position` to now; what is handed out from then on is what this watch has to get.
@@ -70,7 +71,14 @@ impl Feed {
         }
         let sender = watched.contents.entry(content_id.to_owned());
         let comments = sender.or_insert_with(|| broadcast::Sender::new(self.backlog_max)).subscribe();
-        Ok(Watch { comments, shutdown: self.shutdown.clone(), _place: place })
+        let missed = after.filter(|after| *after < watched.position).map(|after| Missed {
+            comments: self.comments.clone(),
+            content_id: content_id.to_owned(),
+            after,
+            until: watched.position,
+            read: VecDeque::new(),
+        });
+        Ok(Watch { missed, comments, shutdown: self.shutdown.clone(), _place: place })
     }
 
     async fn run(self: Arc<Self>) {
@@ -106,9 +114,35 @@ impl Feed {
     }
 }
 
+/// What a watch has to get that was stored before it began, read as it is taken.
+#[derive(Debug)]
+struct Missed {
+    comments: Comments,
+    content_id: String,
+    after: i64,
+    /// Up to here; what follows is handed out.
+    until: i64,
+    read: VecDeque<Comment>,
+}
+
+impl Missed {
+    /// The next one; `None` when there are no more.
+    async fn next(&mut self) -> Result<Option<Comment>, Error> {
+        if self.read.is_empty() {
+            let mut batch = self.comments.list(&self.content_id, self.after, BATCH).await?;
+            batch.retain(|comment| comment.position <= self.until);
+            self.read = batch.into();
+        }
+        let next = self.read.pop_front();
+        self.after = next.as_ref().map_or(self.until, |comment| comment.position);
+        Ok(next)
+    }
+}
+
 /// One watch; it ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    missed: Option<Missed>,
     comments: broadcast::Receiver<Comment>,
     shutdown: Shutdown,
     _place: OwnedSemaphorePermit,
@@ -117,6 +151,17 @@ pub(crate) struct Watch {
 impl Watch {
     /// The next comment. An error is the last thing a watch has to say.
     pub(crate) async fn next(&mut self) -> Result<Comment, Error> {
+        if let Some(missed) = &mut self.missed {
+            let next = tokio::select! {
+                biased;
+                () = self.shutdown.draining() => return Err(Error::ShuttingDown),
+                next = missed.next() => next?,
+            };
+            match next {
+                Some(comment) => return Ok(comment),
+                None => self.missed = None,
+            }
+        }
         tokio::select! {
             biased;
             () = self.shutdown.draining() => Err(Error::ShuttingDown),

@@ -12,8 +12,9 @@ mod store;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::comments::v1::comments_service_server::CommentsServiceServer;
-use malla_runtime::database::Store;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_storage::database::Store;
+use malla_storage::keyed::Answers;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -44,8 +45,9 @@ impl Module for Comments {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+        let answers = Answers::of::<Self>(&store, &context)?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let service = service::Service::new(store::Comments::new(store), &config, context.shutdown);
-        Ok(Running { routes: Routes::new(CommentsServiceServer::new(service)), store: place, probe })
+        Ok(Running { routes: Routes::new(answers.around(CommentsServiceServer::new(service))), store: place, probe })
     }
 }

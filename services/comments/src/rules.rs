@@ -43,6 +43,16 @@ pub(crate) fn content_id(id: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// The position of the comment that a watch goes on from, by its id; an empty one is none.
+pub(crate) fn position(id: &str) -> Result<Option<i64>, Invalid> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let position = id.parse().ok().filter(|position| *position >= 0);
+    let description = || "must be the id of a comment, or 0 for all there are".into();
+    position.map(Some).ok_or_else(|| Invalid { field: "after_id", description: description() })
+}
+
 /// PostgreSQL cannot store NUL in a text.
 fn storable(text: &str, chars_max: usize) -> bool {
     text.chars().count() <= chars_max && !text.contains('\0')

@@ -1,6 +1,6 @@
 //! Comments in the database, numbered in the order in which they become visible.
 
-use malla_runtime::database::{Store, now_ms};
+use malla_storage::database::{Store, now_ms};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait as _, QueryOrder as _, QuerySelect as _};
 

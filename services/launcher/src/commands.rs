@@ -6,21 +6,34 @@ use anyhow::{Context as _, anyhow};
 use malla_runtime::auth::Authenticator;
 use malla_runtime::module::Context;
 
-use crate::cli::{Cli, Command, Options};
+use crate::cli::{self, Cli, Command, Options, Routes};
 use crate::modules::MODULES;
 use crate::output::{self, print};
 use crate::process::Process;
-use crate::{data_dir, run};
+use crate::{check, data_dir, edge, run};
 
 /// Carries out a command line.
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Command::Edge(cli::Edge { threads: Some(threads), .. }) = cli.command {
+        builder.worker_threads(threads.into());
+    }
+    let runtime = builder.enable_all().build()?;
     match cli.command {
         Command::Run { targets, listen, admin } => {
             let process = Process::read(&cli.options, &targets, listen.as_deref(), admin.as_deref())?;
             runtime.block_on(run::run(process))
         }
-        Command::Routes => {
+        Command::Edge(arguments) => {
+            let settings = edge::Settings::read(&cli.options, &arguments)?;
+            runtime.block_on(edge::run(settings))
+        }
+        Command::Routes { command: Some(Routes::Explain { method, target, sources }) } => {
+            let process = Process::read(&cli.options, &[], None, None)?;
+            check::routes(&sources, &method, &target, process.edge.trailing_slash)
+        }
+        Command::Check(sources) => check::check(&sources),
+        Command::Routes { command: None } => {
             // Links are made, so a runtime has to be entered; nothing is called.
             let _entered = runtime.enter();
             routes(&cli.options)
@@ -46,7 +59,7 @@ async fn migrate(options: &Options, targets: &[String]) -> anyhow::Result<()> {
 
 fn routes(options: &Options) -> anyhow::Result<()> {
     let process = Process::read(options, &[], None, None)?;
-    let links = malla_runtime::link::Links::new(&MODULES.map(|module| module.name), &process.discovery)?;
+    let links = malla_runtime::link::Links::new(&MODULES.map(|module| module.name), &process.discovery);
     let edge = run::edge(&process, &links, Arc::new(Authenticator::new(&process.auth)))?;
     print(&output::routes(edge.routes()))
 }

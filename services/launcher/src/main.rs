@@ -3,9 +3,13 @@
 //! Exits with 0 after a drained shutdown, 1 when it could not start, 64 for a setting or argument that cannot be
 //! used, 130 on a second signal.
 
+mod admin;
+mod check;
 mod cli;
 mod commands;
 mod data_dir;
+mod deferral;
+mod edge;
 mod modules;
 mod output;
 mod process;

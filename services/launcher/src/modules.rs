@@ -16,5 +16,8 @@ pub(crate) const MODULES: [Entry; 10] = [
     Entry::of::<malla_operations::Operations>(),
 ];
 
+/// The service that keeps calls for later.
+pub(crate) const KEEPER: &str = "operations";
+
 /// The service that issues tokens: every process that checks tokens links to it.
 pub(crate) const AUTHORITY: &str = "users";

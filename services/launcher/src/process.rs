@@ -16,7 +16,7 @@ use crate::modules::{AUTHORITY, MODULES};
 const DEFAULTS: &str = include_str!("defaults.toml");
 /// The target that is no service.
 pub(crate) const EDGE: &str = "edge";
-const ADMIN: &str = "admin";
+pub(crate) const ADMIN: &str = "admin";
 /// An address of `[listen]` that means: do not listen.
 const OFF: &str = "off";
 const SECTIONS: [&str; 8] = ["auth", "data_dir", "discovery", "edge", "listen", "server", "shutdown", "telemetry"];
@@ -117,7 +117,8 @@ impl Process {
     /// Whether this process checks users' tokens, and so has to follow the authority.
     pub(crate) fn needs_authority(&self) -> Result<bool, StartError> {
         for (entry, _) in &self.services {
-            if entry.policies()?.any(Access::User) {
+            let policies = entry.policies()?;
+            if [Access::User, Access::OptionalUser].into_iter().any(|access| policies.any(access)) {
                 return Ok(true);
             }
         }
@@ -160,17 +161,7 @@ impl Process {
     }
 
     fn address(&self, name: &str, port: u16) -> Result<Option<SocketAddr>, Error> {
-        match self.listen.get(name).map(String::as_str) {
-            None => Ok(Some(([127, 0, 0, 1], port).into())),
-            Some(OFF) => Ok(None),
-            Some(text) => match text.parse() {
-                Ok(address) => Ok(Some(address)),
-                Err(_) => {
-                    let expected = format!("it may be an IP address and a port, like 127.0.0.1:{port}");
-                    Err(Error::invalid(format!("listen.{name}"), text, expected))
-                }
-            },
-        }
+        address(&self.listen, name, port)
     }
 
     fn check_limits(&self) -> Result<(), Error> {
@@ -178,8 +169,7 @@ impl Process {
         let counts = [("calls_max", calls_max), ("connections_max", connections_max)];
         check_ranges("server", counts.map(|(key, count)| (key, count, 1..=1_000_000)))?;
         check_ranges("server", [("deadline_ms", deadline_ms, 1..=3_600_000)])?;
-        let shutdown::Config { notice_ms, drain_ms } = self.shutdown;
-        check_ranges("shutdown", [("notice_ms", notice_ms, 0..=600_000), ("drain_ms", drain_ms, 0..=3_600_000)])
+        check_shutdown(&self.shutdown)
     }
 
     fn check_names(&self) -> Result<(), Error> {
@@ -220,6 +210,26 @@ impl Process {
             )),
         }
     }
+}
+
+/// Where `[listen]` says that something listens; `None` for nowhere.
+pub(crate) fn address(listen: &BTreeMap<String, String>, name: &str, port: u16) -> Result<Option<SocketAddr>, Error> {
+    match listen.get(name).map(String::as_str) {
+        None => Ok(Some(([127, 0, 0, 1], port).into())),
+        Some(OFF) => Ok(None),
+        Some(text) => match text.parse() {
+            Ok(address) => Ok(Some(address)),
+            Err(_) => {
+                let expected = format!("it may be an IP address and a port, like 127.0.0.1:{port}");
+                Err(Error::invalid(format!("listen.{name}"), text, expected))
+            }
+        },
+    }
+}
+
+pub(crate) fn check_shutdown(config: &shutdown::Config) -> Result<(), Error> {
+    let shutdown::Config { notice_ms, drain_ms } = *config;
+    check_ranges("shutdown", [("notice_ms", notice_ms, 0..=600_000), ("drain_ms", drain_ms, 0..=3_600_000)])
 }
 
 /// The services named, in starting order; all without targets.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use malla_edge::{About, Backend, Edge};
-use malla_runtime::admin::{self, Admin};
 use malla_runtime::auth::{Authenticator, mesh_header};
 use malla_runtime::config::Error;
 use malla_runtime::link::{Link, Links};
@@ -18,8 +17,10 @@ use malla_runtime::{guard, server};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::admin::{self, Admin};
 use crate::data_dir;
-use crate::modules::{AUTHORITY, MODULES};
+use crate::deferral::Deferral;
+use crate::modules::{AUTHORITY, KEEPER, MODULES};
 use crate::output::{self, Row, print};
 use crate::process::{Process, missing_links};
 
@@ -29,7 +30,6 @@ const AUTHORITY_WAIT: Duration = Duration::from_secs(5);
 /// Runs a process until it is told to stop and has drained.
 pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
     let local: Vec<&str> = process.services.iter().map(|(entry, _)| entry.name).collect();
-    let links = Links::new(&local, &process.discovery)?;
     refuse_missing(&process)?;
     let telemetry = Arc::new(Telemetry::start(&process.telemetry).map_err(|error| anyhow!(error))?);
     let listeners = Listeners::bind(&process).await?;
@@ -39,6 +39,7 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(Duration::from_millis(process.shutdown.drain_ms));
     let signals = tokio::spawn(shutdown::on_signal(shutdown.clone(), process.shutdown.clone()));
     let authenticator = Arc::new(Authenticator::new(&process.auth));
+    let links = Links::new(&local, &process.discovery);
     let context = Context {
         data_dir: process.data_dir.clone(),
         links: links.clone(),
@@ -77,10 +78,10 @@ fn follow_authority(
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let link = {
-        // A channel lives on the runtime it is made on, so this one is made anew.
+        // A link lives on the runtime it is made on, so this one is made anew.
         let _entered = runtime.enter();
         match process.discovery.get(AUTHORITY) {
-            Some(address) if !local => Link::remote(AUTHORITY, address)?,
+            Some(addresses) if !local => Link::remote(AUTHORITY, addresses),
             _ => links.get(AUTHORITY)?,
         }
     };
@@ -98,11 +99,22 @@ pub(crate) fn edge(process: &Process, links: &Links, authenticator: Arc<Authenti
             services: entry.services.iter().map(|&name| name.to_owned()).collect(),
             descriptors: Bytes::from_static(entry.descriptors),
             link: links.get(entry.name)?,
+            foreign: false,
         })
     };
     let backends = MODULES.into_iter().map(backend).collect::<Result<Vec<_>, Error>>()?;
-    let about = About { name: "malla".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    Ok(Edge::new(process.edge.clone(), &backends, authenticator, about)?)
+    let keeper = links.get(KEEPER)?.as_service(&mesh_header(&process.auth)?);
+    let builder = Edge::builder()
+        .config(process.edge.clone())
+        .about(about())
+        .authenticator(authenticator)
+        .deferral(Arc::new(Deferral::new(keeper)));
+    Ok(backends.into_iter().fold(builder, malla_edge::Builder::backend).build()?)
+}
+
+/// What an edge says about itself.
+pub(crate) fn about() -> About {
+    About { name: "malla".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
 fn refuse_missing(process: &Process) -> anyhow::Result<()> {
@@ -111,7 +123,7 @@ fn refuse_missing(process: &Process) -> anyhow::Result<()> {
         return Ok(());
     }
     let keys: Vec<String> = missing.iter().map(|name| format!("discovery.{name}")).collect();
-    let expected = "this process does not run it and needs its address, http://host:port; deploy/config/split.toml \
+    let expected = "this process does not run it and needs its address, http://host:port, or several; deploy/config/split.toml \
                     has one for each service on one machine (--config)";
     Err(Error::missing(keys.join(", "), expected).into())
 }
@@ -144,7 +156,7 @@ impl Listeners {
     }
 }
 
-async fn bind(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| format!("{name} cannot listen on {address}; set listen.{name} to another address"))
 }

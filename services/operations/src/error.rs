@@ -1,8 +1,14 @@
 //! What can go wrong, and what the caller is told of it.
 
-use malla_runtime::{database, status};
+use std::time::Duration;
+
+use malla_runtime::status;
+use malla_storage::{database, keyed};
 use sea_orm::DbErr;
 use tonic::Status;
+
+/// When a caller that was turned away may come again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +21,12 @@ pub(crate) enum Error {
     Unknown(String),
     #[error("operations/{0} is not done yet; cancel it, or wait for it, before you delete it")]
     NotDone(String),
+    #[error("the Idempotency-Key was used for another request; choose a new one")]
+    KeyReused,
+    #[error("too many calls wait to be carried out")]
+    Full,
+    #[error("the call cannot be accepted for later at the moment; it was not carried out")]
+    NotPromised,
     #[error("a stored result cannot be read")]
     Unreadable(#[from] prost::DecodeError),
     #[error("store: {0}")]
@@ -28,6 +40,9 @@ impl From<Error> for Status {
             Error::PartialSuccess => Self::unimplemented(error.to_string()),
             Error::Unknown(_) => Self::not_found(error.to_string()),
             Error::NotDone(_) => Self::failed_precondition(error.to_string()),
+            Error::KeyReused => keyed::reused(error.to_string()),
+            Error::Full => status::exhausted(error.to_string(), RETRY_AFTER),
+            Error::NotPromised => status::unavailable(error.to_string(), RETRY_AFTER),
             Error::Unreadable(_) => status::internal(&error),
             Error::Store(error) => database::status(&error),
         }

@@ -1,23 +1,36 @@
-//! Deferred calls, served as `google.longrunning.Operations`.
+//! Deferred calls: accepted from the edge, carried out when their service can, served as
+//! `google.longrunning.Operations`.
 //!
-//! Keeps what became of a call; neither accepts calls nor carries them out.
+//! The store is the truth about a call; the doorbell (in process, or RabbitMQ) only says when to look. Knows no message
+//! of the calls it keeps.
 
+mod accept;
 mod config;
+mod doorbell;
 mod error;
+mod mesh;
+mod metrics;
 mod migrations;
 mod service;
 mod store;
+mod worker;
 
 use std::sync::Arc;
 
 use malla_contracts::descriptors;
 use malla_contracts::google::longrunning::operations_server::OperationsServer;
-use malla_runtime::database::{self, Store};
-use malla_runtime::module::{Context, Module, Running, StartError};
-use malla_runtime::sweeper;
+use malla_contracts::malla::operations::v1::operations_service_server::OperationsServiceServer;
+use malla_runtime::module::{Context, Module, Probe, Running, StartError};
+use malla_storage::database::{self, Clock, Store};
+use malla_storage::sweeper;
+use tokio::sync::Notify;
 use tonic::service::Routes;
 
-pub use config::Config;
+use doorbell::Doorbell;
+use metrics::Metrics;
+use worker::Worker;
+
+pub use config::{Broker, Config};
 
 /// The module of `google.longrunning.Operations`.
 #[derive(Debug)]
@@ -26,7 +39,10 @@ pub struct Operations;
 impl Module for Operations {
     const NAME: &'static str = "operations";
     const DESCRIPTORS: &'static [u8] = descriptors::OPERATIONS;
-    const SERVICES: &'static [&'static str] = &["google.longrunning.Operations"];
+    const SERVICES: &'static [&'static str] =
+        &["google.longrunning.Operations", "malla.operations.v1.OperationsService"];
+    /// Those with methods that can be deferred.
+    const CALLS: &'static [&'static str] = &["comments", "files", "search"];
     const PORT: u16 = 7110;
     const EXAMPLES: [&'static str; 3] = [
         "curl {edge}/health/operations",
@@ -47,15 +63,47 @@ impl Module for Operations {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
-        let (place, probe) = (store.place.clone(), Some(store.probe()));
-        let calls = Arc::new(store::Calls::new(store, config.retention_ms, Arc::new(database::now_ms)));
+        let (place, probe) = (store.place.clone(), store.probe());
+        let clock: Clock = Arc::new(database::now_ms);
+        let calls = Arc::new(store::Calls::new(store, config.clone(), clock.clone()));
         let swept = calls.clone();
         let sweep = move || {
             let calls = swept.clone();
             async move { calls.sweep().await }
         };
         tokio::spawn(sweeper::run("operations", context.shutdown.clone(), sweep));
-        let service = service::Service::new(calls, context.shutdown);
-        Ok(Running { routes: Routes::new(OperationsServer::new(service)), store: place, probe })
+        let bell = doorbell(&config, &context).await?;
+        let ended = Arc::new(Notify::new());
+        let worker = Worker {
+            calls: calls.clone(),
+            bell: bell.clone(),
+            mesh: Arc::new(mesh::Mesh::new(&context, config.attempt())?),
+            ended: ended.clone(),
+            clock,
+            metrics: Metrics::default(),
+            shutdown: context.shutdown.clone(),
+        };
+        tokio::spawn(Arc::new(worker).run());
+        let accepting = accept::Accepting::new(calls.clone(), bell.clone());
+        let service = service::Service::new(calls, ended, context.shutdown);
+        let routes = Routes::new(OperationsServer::new(service)).add_service(OperationsServiceServer::new(accepting));
+        Ok(Running { routes, store: place, probe: Some(both(probe, bell)) })
     }
+}
+
+async fn doorbell(config: &Config, context: &Context) -> Result<Arc<dyn Doorbell>, StartError> {
+    let url = &config.broker.url;
+    if url.is_empty() {
+        return Ok(Arc::new(doorbell::local::Local::new()));
+    }
+    let address = doorbell::rabbit::address(url)?;
+    Ok(Arc::new(doorbell::rabbit::Rabbit::connect(address, context.shutdown.clone()).await?))
+}
+
+/// Healthy when the store and the doorbell are.
+fn both(store: Probe, bell: Arc<dyn Doorbell>) -> Probe {
+    Box::new(move || {
+        let (store, well) = (store(), bell.is_well());
+        Box::pin(async move { store.await && well })
+    })
 }

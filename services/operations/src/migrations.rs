@@ -1,6 +1,7 @@
 //! The service's tables, forward only.
 
 mod m001_operations;
+mod m002_deferral;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m001_operations::Migration)]
+        vec![Box::new(m001_operations::Migration), Box::new(m002_deferral::Migration)]
     }
 }

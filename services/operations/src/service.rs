@@ -10,17 +10,18 @@ use malla_contracts::google::rpc;
 use malla_contracts::malla::operations::v1::OperationMetadata;
 use malla_contracts::malla::operations::v1::operation_metadata::State as Progress;
 use malla_runtime::auth::Caller;
-use malla_runtime::database::timestamp;
+use malla_runtime::page;
 use malla_runtime::shutdown::Shutdown;
 use malla_runtime::status::Invalid;
-use malla_runtime::{page, wait};
+use malla_storage::database::timestamp;
+use malla_storage::wait;
 use prost::Message as _;
 use prost_types::Any;
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
 use crate::error::Error;
-use crate::store::{Call, Calls, State};
+use crate::store::{Call, Calls, Place, State};
 
 const COLLECTION: &str = "operations";
 const METADATA_TYPE: &str = "type.googleapis.com/malla.operations.v1.OperationMetadata";
@@ -32,13 +33,13 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Service {
     calls: Arc<Calls>,
     /// Rung when a call ends in this process.
-    ended: Notify,
+    ended: Arc<Notify>,
     shutdown: Shutdown,
 }
 
 impl Service {
-    pub(crate) fn new(calls: Arc<Calls>, shutdown: Shutdown) -> Self {
-        Self { calls, ended: Notify::new(), shutdown }
+    pub(crate) fn new(calls: Arc<Calls>, ended: Arc<Notify>, shutdown: Shutdown) -> Self {
+        Self { calls, ended, shutdown }
     }
 }
 
@@ -52,10 +53,10 @@ impl Operations for Service {
         let request = request.into_inner();
         check_list(&request)?;
         let size = page::size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
-        let before = page::key(&request.page_token)?;
-        let mut calls = self.calls.list(&owner, before.as_deref(), size + 1).await?;
+        let before = page::parsed_key(&request.page_token, Place::parse)?;
+        let mut calls = self.calls.list(&owner, before.as_ref(), size + 1).await?;
         let size = size.min(page::fitting(calls.iter().map(Call::result_bytes)));
-        let next_page_token = page::cut(&mut calls, size, |call| call.id.clone());
+        let next_page_token = page::cut(&mut calls, size, Call::place);
         let operations = calls.into_iter().map(operation).collect::<Result<_, _>>()?;
         Ok(Response::new(proto::ListOperationsResponse { operations, next_page_token, unreachable: Vec::new() }))
     }
@@ -64,19 +65,19 @@ impl Operations for Service {
         &self,
         request: Request<proto::GetOperationRequest>,
     ) -> Result<Response<proto::Operation>, Status> {
-        let owner = Caller::user(&request)?.sub;
+        let owner = owner(&request);
         let call = self.calls.get(&owner, id(&request.into_inner().name)?).await?;
         Ok(Response::new(operation(call)?))
     }
 
     async fn delete_operation(&self, request: Request<proto::DeleteOperationRequest>) -> Result<Response<()>, Status> {
-        let owner = Caller::user(&request)?.sub;
+        let owner = owner(&request);
         self.calls.delete(&owner, id(&request.into_inner().name)?).await?;
         Ok(Response::new(()))
     }
 
     async fn cancel_operation(&self, request: Request<proto::CancelOperationRequest>) -> Result<Response<()>, Status> {
-        let owner = Caller::user(&request)?.sub;
+        let owner = owner(&request);
         self.calls.cancel(&owner, id(&request.into_inner().name)?).await?;
         self.ended.notify_waiters();
         Ok(Response::new(()))
@@ -86,13 +87,18 @@ impl Operations for Service {
         &self,
         request: Request<proto::WaitOperationRequest>,
     ) -> Result<Response<proto::Operation>, Status> {
-        let owner = Caller::user(&request)?.sub;
+        let owner = owner(&request);
         let proto::WaitOperationRequest { name, timeout } = request.into_inner();
         let (id, limit) = (id(&name)?, limit(timeout)?);
         let look = || self.calls.get(&owner, id);
         let call = wait::until(&self.ended, limit, &self.shutdown, look, Call::is_done).await?;
         Ok(Response::new(operation(call)?))
     }
+}
+
+/// Who asks: a user, or nobody in particular.
+fn owner<T>(request: &Request<T>) -> String {
+    Caller::user(request).map(|claims| claims.sub).unwrap_or_default()
 }
 
 fn invalid(field: &'static str, description: &'static str) -> Error {
@@ -121,7 +127,8 @@ fn limit(timeout: Option<prost_types::Duration>) -> Result<Duration, Error> {
     Ok(asked.min(WAIT_MAX))
 }
 
-fn operation(call: Call) -> Result<proto::Operation, Error> {
+/// A call as clients see it.
+pub(crate) fn operation(call: Call) -> Result<proto::Operation, Error> {
     let done = call.is_done();
     let metadata = OperationMetadata {
         method: call.method,

@@ -1,72 +1,23 @@
-//! Deferred calls in the database. Each has an owner, and nobody else's calls exist for a caller: the owner is part
-//! of every query.
+//! Deferred calls in the database, as their owners see them: nobody else's calls exist for a caller, the owner is part
+//! of every query. The calls of nobody in particular are theirs who know the id. What becomes of calls is in `work`.
 
 use malla_contracts::google::rpc;
-use malla_runtime::database::{Clock, Store};
 use malla_runtime::status::shown;
+use malla_storage::database::{Clock, Store};
 use prost::Message as _;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, QueryOrder as _, QuerySelect as _};
+use sea_orm::{Condition, ExprTrait as _, QueryOrder as _, QuerySelect as _};
 use tonic::Code;
 
+use crate::config::Config;
 use crate::error::Error;
 
-mod entity {
-    use sea_orm::entity::prelude::*;
-
-    /// A row of `operations`.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "operations")]
-    pub(crate) struct Model {
-        /// UUID v7: ids sort by the time the call was accepted.
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: String,
-        /// Id of the user who made the call.
-        pub owner: String,
-        /// Full name of the RPC: `malla.comments.v1.CommentsService/CreateComment`.
-        pub method: String,
-        /// The encoded request.
-        pub request: Vec<u8>,
-        pub state: State,
-        /// An encoded `google.protobuf.Any`, once done well.
-        pub response: Option<Vec<u8>>,
-        /// An encoded `google.rpc.Status`, once failed or cancelled.
-        pub error: Option<Vec<u8>>,
-        /// How often it was tried.
-        pub attempts: i32,
-        pub created_ms: i64,
-        /// When the state last changed.
-        pub modified_ms: i64,
-        /// Set when done.
-        pub expires_ms: Option<i64>,
-    }
-
-    /// How far a call is.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-    #[sea_orm(rs_type = "String", db_type = "Text")]
-    pub(crate) enum State {
-        /// Accepted, not yet begun.
-        #[sea_orm(string_value = "queued")]
-        Queued,
-        /// Being carried out.
-        #[sea_orm(string_value = "running")]
-        Running,
-        /// Ended, with a response or an error.
-        #[sea_orm(string_value = "done")]
-        Done,
-        /// Cancelled before it began.
-        #[sea_orm(string_value = "cancelled")]
-        Cancelled,
-    }
-
-    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
-    pub(crate) enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+mod entity;
+mod work;
 
 use entity::Column;
 pub(crate) use entity::{Model as Call, State};
+pub(crate) use work::{Draft, Outcome, Stats};
 
 impl Call {
     /// Whether it has ended, one way or another.
@@ -74,9 +25,29 @@ impl Call {
         DONE.contains(&self.state)
     }
 
+    /// Its place in a list, as text.
+    pub(crate) fn place(&self) -> String {
+        format!("{}-{}", self.created_ms, self.id)
+    }
+
     /// The size of what it ended with.
     pub(crate) fn result_bytes(&self) -> usize {
         [&self.response, &self.error].into_iter().flatten().map(Vec::len).sum()
+    }
+}
+
+/// A call's place in the order of acceptance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    created_ms: i64,
+    id: String,
+}
+
+impl Place {
+    /// Reads what [`Call::place`] wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (created_ms, id) = text.split_once('-')?;
+        Some(Self { created_ms: created_ms.parse().ok()?, id: id.to_owned() })
     }
 }
 
@@ -86,13 +57,13 @@ const DONE: [State; 2] = [State::Done, State::Cancelled];
 /// All deferred calls.
 pub(crate) struct Calls {
     store: Store,
-    retention_ms: i64,
+    config: Config,
     clock: Clock,
 }
 
 impl Calls {
-    pub(crate) fn new(store: Store, retention_ms: i64, clock: Clock) -> Self {
-        Self { store, retention_ms, clock }
+    pub(crate) fn new(store: Store, config: Config, clock: Clock) -> Self {
+        Self { store, config, clock }
     }
 
     /// One call.
@@ -101,31 +72,40 @@ impl Calls {
         known.one(&self.store.connection).await?.ok_or_else(|| Error::Unknown(shown(id)))
     }
 
-    /// Up to `limit` calls accepted before the one with this id, newest first.
-    pub(crate) async fn list(&self, owner: &str, before: Option<&str>, limit: u32) -> Result<Vec<Call>, Error> {
-        let mut known = entity::Entity::find().filter(self.known(owner));
-        if let Some(id) = before {
-            known = known.filter(Column::Id.lt(id));
+    /// Up to `limit` calls of a user accepted before the one at this place, newest first.
+    pub(crate) async fn list(&self, owner: &str, before: Option<&Place>, limit: u32) -> Result<Vec<Call>, Error> {
+        let mut known = entity::Entity::find().filter(self.known(owner)).filter(Column::Owner.eq(owner));
+        if let Some(Place { created_ms, id }) = before {
+            let same_time = Column::CreatedMs.eq(*created_ms).and(Column::Id.lt(id));
+            known = known.filter(Column::CreatedMs.lt(*created_ms).or(same_time));
         }
-        Ok(known.order_by_desc(Column::Id).limit(u64::from(limit)).all(&self.store.connection).await?)
+        let newest = known.order_by_desc(Column::CreatedMs).order_by_desc(Column::Id);
+        Ok(newest.limit(u64::from(limit)).all(&self.store.connection).await?)
     }
 
-    /// Ends a call that has not begun. One that has is left alone: its service may be at work already.
+    /// Ends a call that is not under way. One that is is left alone: its service may be at work already.
     pub(crate) async fn cancel(&self, owner: &str, id: &str) -> Result<(), Error> {
-        let now = (self.clock)();
-        let message = "the operation was cancelled before it began".to_owned();
-        let error = rpc::Status { code: Code::Cancelled.into(), message, details: Vec::new() };
-        let cancelled = entity::Entity::update_many()
-            .col_expr(Column::State, Expr::value(State::Cancelled))
-            .col_expr(Column::Error, Expr::value(error.encode_to_vec()))
-            .col_expr(Column::ModifiedMs, Expr::value(now))
-            .col_expr(Column::ExpiresMs, Expr::value(now + self.retention_ms))
-            .filter(self.known(owner))
-            .filter(Column::Id.eq(id))
-            .filter(Column::State.eq(State::Queued))
-            .exec(&self.store.connection)
-            .await?;
-        if cancelled.rows_affected == 0 { self.get(owner, id).await.map(|_| ()) } else { Ok(()) }
+        let first = "the operation was cancelled before it began";
+        let later = "the operation was cancelled; an attempt before, whose answer was lost, may have had its effect";
+        for (attempts, message) in [(Column::Attempts.eq(0), first), (Column::Attempts.gt(0), later)] {
+            let now = (self.clock)();
+            let error = rpc::Status { code: Code::Cancelled.into(), message: message.to_owned(), details: Vec::new() };
+            let cancelled = entity::Entity::update_many()
+                .col_expr(Column::State, Expr::value(State::Cancelled))
+                .col_expr(Column::Error, Expr::value(error.encode_to_vec()))
+                .col_expr(Column::ModifiedMs, Expr::value(now))
+                .col_expr(Column::ExpiresMs, Expr::value(now + self.config.retention_ms))
+                .filter(self.known(owner))
+                .filter(Column::Id.eq(id))
+                .filter(Column::State.eq(State::Queued))
+                .filter(attempts)
+                .exec(&self.store.connection)
+                .await?;
+            if cancelled.rows_affected > 0 {
+                return Ok(());
+            }
+        }
+        self.get(owner, id).await.map(|_| ())
     }
 
     /// Removes a call that has ended.
@@ -151,7 +131,7 @@ impl Calls {
     /// What exists for a caller.
     fn known(&self, owner: &str) -> Condition {
         let kept = Condition::any().add(Column::ExpiresMs.is_null()).add(Column::ExpiresMs.gt((self.clock)()));
-        Condition::all().add(Column::Owner.eq(owner)).add(kept)
+        Condition::all().add(Column::Owner.is_in([owner, ""])).add(kept)
     }
 }
 

@@ -3,7 +3,7 @@
 use malla_runtime::status::Invalid;
 
 /// Most different beers of an order.
-pub(crate) const LINES_MAX: u64 = 1_000;
+pub(crate) const LINES_MAX: usize = 1_000;
 /// Most of one beer in an order.
 pub(crate) const QUANTITY_MAX: i32 = 1_000_000;
 

@@ -13,8 +13,9 @@ mod store;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::orders::v1::orders_service_server::OrdersServiceServer;
-use malla_runtime::database::Store;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_storage::database::Store;
+use malla_storage::keyed::Answers;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -50,9 +51,10 @@ impl Module for Orders {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+        let answers = Answers::of::<Self>(&store, &context)?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let neighbours = neighbours::Neighbours::new(context.link("users")?, context.link("beers")?);
         let service = service::Service::new(orders::Orders::new(store::Book::new(store), neighbours));
-        Ok(Running { routes: Routes::new(OrdersServiceServer::new(service)), store: place, probe })
+        Ok(Running { routes: Routes::new(answers.around(OrdersServiceServer::new(service))), store: place, probe })
     }
 }

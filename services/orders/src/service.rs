@@ -3,8 +3,8 @@
 use malla_contracts::malla::orders::v1 as proto;
 use malla_contracts::malla::orders::v1::orders_service_server::OrdersService;
 use malla_runtime::auth::Caller;
-use malla_runtime::database::timestamp;
 use malla_runtime::{decimal, page};
+use malla_storage::database::timestamp;
 use tonic::{Request, Response, Status};
 
 use crate::basket;

@@ -7,8 +7,8 @@ mod entity;
 
 use std::collections::HashMap;
 
-use malla_runtime::database::{Store, now_ms};
 use malla_runtime::status::shown;
+use malla_storage::database::{Store, now_ms};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, ExprTrait as _, IntoActiveModel as _, QueryOrder as _, QuerySelect as _, Set};
@@ -19,6 +19,9 @@ use crate::error::Error;
 use crate::neighbours::Beer;
 
 use entity::{lines, orders};
+
+/// How often an order is opened anew because another call closed it at once.
+const OPEN_TRIES_MAX: usize = 3;
 
 pub(crate) use entity::lines::Model as Line;
 pub(crate) use entity::orders::Model as Order;
@@ -71,19 +74,21 @@ impl Book {
 
     /// The open order; one is opened if there is none.
     pub(crate) async fn open(&self, owner: &str) -> Result<Basket, Error> {
-        let transaction = self.store.begin().await?;
-        ensure_open(&transaction, owner).await?;
-        let basket = find(&transaction, orders::Column::OpenOwner.eq(owner)).await?.ok_or(Error::Contended)?;
-        transaction.commit().await?;
-        Ok(basket)
+        for _ in 0..OPEN_TRIES_MAX {
+            ensure_open(&self.store.connection, owner).await?;
+            if let Some(basket) = self.find_open(owner).await? {
+                return Ok(basket);
+            }
+        }
+        Err(Error::Contended)
     }
 
     /// Adds to the line of a beer in the open order, opening order and line if there are none. Returns the order as
-    /// it is then: closed, if another call was that fast.
+    /// it is then.
     pub(crate) async fn add(&self, owner: &str, beer: &Beer, quantity: i32) -> Result<Basket, Error> {
         let transaction = self.store.begin().await?;
-        ensure_open(&transaction, owner).await?;
-        let order = touch(&transaction, owner).await?.ok_or(Error::Contended)?;
+        let order = open_and_touch(&transaction, owner).await?;
+        let which = orders::Column::Id.eq(&order.id);
         let row = lines::ActiveModel {
             order_id: Set(order.id),
             sku: Set(beer.sku.clone()),
@@ -101,13 +106,13 @@ impl Book {
         if line.quantity > QUANTITY_MAX {
             return Err(Error::LineFull(line.quantity - quantity));
         }
-        let lines = lines::Entity::find().filter(lines::Column::OrderId.eq(&line.order_id));
-        if lines.count(&transaction).await? > LINES_MAX {
+        // Read before the commit: a call that fails has changed nothing.
+        let basket = find(&transaction, which).await?.ok_or(Error::Contended)?;
+        if basket.lines.len() > LINES_MAX {
             return Err(Error::OrderFull);
         }
         transaction.commit().await?;
-        // Read when others can write again; what they have done to the order by now shows.
-        self.get(owner, &line.order_id).await
+        Ok(basket)
     }
 
     /// Takes a line out of the open order.
@@ -176,6 +181,17 @@ async fn ensure_open(connection: &impl ConnectionTrait, owner: &str) -> Result<(
     let insert = orders::Entity::insert(row).on_conflict_do_nothing_on([orders::Column::OpenOwner]);
     insert.exec_without_returning(connection).await?;
     Ok(())
+}
+
+/// Raises the version of the open order, which is opened if there is none.
+async fn open_and_touch(connection: &impl ConnectionTrait, owner: &str) -> Result<Order, Error> {
+    for _ in 0..OPEN_TRIES_MAX {
+        ensure_open(connection, owner).await?;
+        if let Some(order) = touch(connection, owner).await? {
+            return Ok(order);
+        }
+    }
+    Err(Error::Contended)
 }
 
 /// Raises the version of the open order, which locks it until the transaction ends; `None` when there is none.

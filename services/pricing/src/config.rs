@@ -1,6 +1,7 @@
 //! Section `[pricing]`.
 
-use malla_runtime::{config, database};
+use malla_runtime::config;
+use malla_storage::{database, redis};
 use serde::{Deserialize, Serialize};
 
 use crate::weather;
@@ -17,6 +18,8 @@ pub struct Config {
     pub weather: weather::Config,
     /// Where products and rules are stored.
     pub database: database::Config,
+    /// Where replicas share what they know of the weather, with `redis.url`.
+    pub redis: redis::Config,
 }
 
 impl Default for Config {
@@ -26,6 +29,7 @@ impl Default for Config {
             cache_ttl_ms: 300_000,
             weather: weather::Config::default(),
             database: database::Config::default(),
+            redis: redis::Config::default(),
         }
     }
 }
@@ -38,6 +42,7 @@ impl Config {
         ];
         config::check_ranges("pricing", ranges)?;
         self.weather.check()?;
+        self.redis.check("pricing")?;
         self.database.check("pricing")
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong, and what the caller is told of it.
 
-use malla_runtime::{database, status};
+use malla_runtime::status;
+use malla_storage::database;
 use sea_orm::DbErr;
 use tonic::Status;
 

@@ -14,8 +14,9 @@ mod weather;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::pricing::v1::pricing_service_server::PricingServiceServer;
-use malla_runtime::database::Store;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_storage::database::Store;
+use malla_storage::keyed::Answers;
 use tonic::service::Routes;
 
 pub use config::Config;
@@ -48,10 +49,11 @@ impl Module for Pricing {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+        let answers = Answers::of::<Self>(&store, &context)?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let weather = weather::Weather::new(&config.weather)?;
-        let quotes = quotes::Quotes::new(store::Products::new(store), context.link("availability")?, weather, &config);
+        let quotes = quotes::Quotes::new(store::Products::new(store), context.link("availability")?, weather, &config)?;
         let service = service::Service::new(quotes);
-        Ok(Running { routes: Routes::new(PricingServiceServer::new(service)), store: place, probe })
+        Ok(Running { routes: Routes::new(answers.around(PricingServiceServer::new(service))), store: place, probe })
     }
 }

@@ -1,12 +1,12 @@
 //! The steps of a quote: product, place, weather, rules. Knows no proto of its own and no SQL.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use malla_contracts::malla::availability::v1::GetCityRequest;
 use malla_contracts::malla::availability::v1::availability_service_client::AvailabilityServiceClient;
 use malla_runtime::link::Link;
-use moka::future::Cache;
+use malla_storage::cache::Cache;
+use malla_storage::redis;
 use tonic::Code;
 
 use crate::config::Config;
@@ -33,36 +33,39 @@ pub(crate) struct Quotes {
     weather: Weather,
     /// Weather conditions by SKU, country and city. Product, rules and whether sales are open are looked up for every
     /// quote, so no write leaves a wrong one behind.
-    cache: Cache<(String, String, String), Arc<[i32]>>,
+    cache: Cache<Vec<i32>>,
 }
 
 impl Quotes {
-    pub(crate) fn new(products: Products, availability: Link, weather: Weather, config: &Config) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(config.cache_entries_max)
-            .time_to_live(Duration::from_millis(config.cache_ttl_ms))
-            .build();
-        Self { products, availability: AvailabilityServiceClient::new(availability), weather, cache }
+    pub(crate) fn new(
+        products: Products,
+        availability: Link,
+        weather: Weather,
+        config: &Config,
+    ) -> Result<Self, redis::Error> {
+        let ttl = Duration::from_millis(config.cache_ttl_ms);
+        let cache = Cache::new("weather", config.cache_entries_max, ttl, &config.redis)?;
+        Ok(Self { products, availability: AvailabilityServiceClient::new(availability), weather, cache })
     }
 
-    /// Forgets all quotes: whoever changed a product or a rule sees a fresh one.
+    /// Forgets all quotes of this process: whoever changed a product or a rule sees a fresh one.
     pub(crate) fn forget(&self) {
-        self.cache.invalidate_all();
+        self.cache.forget_local();
     }
 
     pub(crate) async fn quote(&self, sku: &str, place: &Place) -> Result<Quote, Error> {
         let product = self.products.get(sku).await?;
         self.check_open(place).await?;
-        let key = (product.sku.clone(), place.country.clone(), place.key.clone());
+        let name = format!("{}/{}:{}/{}", place.country, place.key.len(), place.key, product.sku);
         // Of simultaneous quotes one asks the provider and the others wait for it; a failure is not kept.
-        let asking = async { self.weather.conditions(&place.country, &place.city).await.map(Arc::from) };
-        let (conditions, cached) = match self.cache.entry(key).or_try_insert_with(asking).await {
-            Ok(entry) => (Some(entry.value().clone()), !entry.is_fresh()),
-            Err(error) => {
-                note(&error);
-                (None, false)
-            }
-        };
+        let (conditions, cached) =
+            match self.cache.get(&name, self.weather.conditions(&place.country, &place.city)).await {
+                Ok((conditions, cached)) => (Some(conditions), cached),
+                Err(error) => {
+                    note(&error);
+                    (None, false)
+                }
+            };
         let variation_milli = match &conditions {
             Some(conditions) => {
                 let rules = self.products.rules_at(sku, place).await?;

@@ -2,8 +2,8 @@
 
 mod entity;
 
-use malla_runtime::database::Store;
 use malla_runtime::status::shown;
+use malla_storage::database::Store;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{QueryOrder as _, QuerySelect as _, Set};

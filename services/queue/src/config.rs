@@ -1,6 +1,7 @@
 //! Section `[queue]`.
 
-use malla_runtime::{config, database};
+use malla_runtime::config::{self, Secret};
+use malla_storage::{database, redis};
 use serde::{Deserialize, Serialize};
 
 /// Settings of the service; the default is the embedded one.
@@ -18,8 +19,42 @@ pub struct Config {
     /// How long a message stays that nobody takes, counted from when it became ready, or a dead letter that nobody
     /// redrives, counted from its death: 60000 to 1209600000 (14 days). Default 345600000 (4 days).
     pub retention_ms: i64,
-    /// Where the messages are stored.
+    /// Streams of messages at a time: 1 to 10000. Default 100.
+    pub subscribers_max: usize,
+    /// Where the messages are stored, unless in Redis.
     pub database: database::Config,
+    /// Where they are stored instead, with `redis.url`.
+    pub redis: Redis,
+}
+
+/// Subsection `redis`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// As [`redis::Config::url`]. Empty: the messages are in the database.
+    pub url: Secret,
+    /// With TLS, the authorities whose certificates are trusted: a PEM file. Empty, the default: the machine's.
+    pub ca_file: String,
+    /// How long a command may take: 10 to 60000. Default 2000.
+    pub command_ms: u64,
+    /// Whether to serve only from a Redis that keeps all it acknowledged when it is killed. Default false.
+    pub require_durable: bool,
+    /// Replicas that have to have a message before its push is acknowledged: 0 to 5. Default 0: one, where there is or
+    /// was one.
+    pub replicas_min: u32,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        let redis::Config { url, ca_file, command_ms } = redis::Config::default();
+        Self { url, ca_file, command_ms, require_durable: false, replicas_min: 0 }
+    }
+}
+
+impl Redis {
+    pub(crate) fn connection(&self) -> redis::Config {
+        redis::Config { url: self.url.clone(), ca_file: self.ca_file.clone(), command_ms: self.command_ms }
+    }
 }
 
 impl Default for Config {
@@ -30,7 +65,9 @@ impl Default for Config {
             queues_max: 1_000,
             receives_max: 5,
             retention_ms: 345_600_000,
+            subscribers_max: 100,
             database: database::Config::default(),
+            redis: Redis::default(),
         }
     }
 }
@@ -45,6 +82,9 @@ impl Config {
             ("retention_ms", self.retention_ms, 60_000..=1_209_600_000),
         ];
         config::check_ranges("queue", ranges)?;
+        config::check_ranges("queue", [("subscribers_max", self.subscribers_max, 1..=10_000)])?;
+        config::check_ranges("queue.redis", [("replicas_min", self.redis.replicas_min, 0..=5)])?;
+        self.redis.connection().check("queue")?;
         self.database.check("queue")
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use malla_runtime::{database, status};
+use malla_runtime::status;
+use malla_storage::{database, keyed, redis};
 use sea_orm::DbErr;
 use tonic::Status;
 
@@ -20,16 +21,31 @@ pub(crate) enum Error {
     QueueFull { queue: String, max: i64 },
     #[error("queue {queue:?} cannot be opened: {max} queues hold messages already")]
     TooManyQueues { queue: String, max: i64 },
-    #[error("idempotency key {key:?} was used for another message; use a new key")]
+    // After the first line: whose it is.
+    #[error("idempotency key {:?} was used for another message; use a new key", key.lines().next().unwrap_or_default())]
     KeyReused { key: String },
+    #[error("the idempotency key was forgotten just now; try again")]
+    KeySwept,
     #[error("the receipt does not hold message {id:?}, or its lease has ended; receive the message again")]
     Stale { id: String },
+    #[error("too many consumers are subscribed; receive, or come again later")]
+    TooManySubscribers,
+    #[error("the service is stopping; subscribe again")]
+    Draining,
     #[error("the store does not answer")]
     Unreachable(#[source] DbErr),
     #[error("a stored message cannot be read")]
     Unreadable(#[from] prost::DecodeError),
     #[error("store: {0}")]
     Store(#[from] DbErr),
+    #[error("the store does not answer")]
+    Redis(#[from] redis::Error),
+    #[error("the store's answer to {0} cannot be read")]
+    Answer(&'static str),
+    #[error(
+        "the message is stored, but too few replicas have said so in time; whether it outlives the store is not known"
+    )]
+    Unreplicated,
 }
 
 impl From<Error> for Status {
@@ -38,11 +54,16 @@ impl From<Error> for Status {
             Error::Invalid(invalid) => invalid.into(),
             // No time to come again: the same message will never fit.
             Error::MessageTooLong { .. } => Self::resource_exhausted(error.to_string()),
-            Error::QueueFull { .. } | Error::TooManyQueues { .. } => status::exhausted(error.to_string(), ROOM_AFTER),
-            Error::KeyReused { .. } => Self::already_exists(error.to_string()),
+            Error::QueueFull { .. } | Error::TooManyQueues { .. } | Error::TooManySubscribers => {
+                status::exhausted(error.to_string(), ROOM_AFTER)
+            }
+            Error::KeyReused { .. } => keyed::reused(error.to_string()),
             Error::Stale { .. } => Self::failed_precondition(error.to_string()),
-            Error::Unreachable(_) => status::unavailable(error.to_string(), ROOM_AFTER),
-            Error::Unreadable(_) => status::internal(&error),
+            Error::Unreachable(_) | Error::Unreplicated | Error::Draining | Error::KeySwept => {
+                status::unavailable(error.to_string(), ROOM_AFTER)
+            }
+            Error::Unreadable(_) | Error::Answer(_) => status::internal(&error),
+            Error::Redis(cause) => redis::status(&cause),
             Error::Store(error) => database::status(&error),
         }
     }

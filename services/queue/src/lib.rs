@@ -2,21 +2,26 @@
 //!
 //! Knows nothing of what the messages mean, nor of who pushed them: every logged-in user sees every queue.
 
+mod bells;
 mod config;
 mod error;
 mod migrations;
 mod rules;
 mod service;
 mod store;
+mod subscription;
 
 use std::sync::Arc;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueServiceServer;
-use malla_runtime::database::{self, Store};
 use malla_runtime::module::{Context, Module, Running, StartError};
-use malla_runtime::sweeper;
+use malla_storage::database::{self, Store};
+use malla_storage::keyed::Answers;
+use malla_storage::sweeper;
 use tonic::service::Routes;
+
+use store::{Messages, Redis, Sql};
 
 pub use config::Config;
 
@@ -43,20 +48,37 @@ impl Module for Queue {
     }
 
     async fn migrate(config: &Config, context: &Context) -> Result<String, StartError> {
+        if config.redis.connection().is_set() {
+            return Ok("redis (nothing to migrate)".to_owned());
+        }
         Ok(Store::open::<migrations::Migrator>(Self::NAME, &config.database, context).await?.place)
     }
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
-        let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
-        let (place, probe) = (store.place.clone(), Some(store.probe()));
-        let messages = Arc::new(store::Messages::new(store, config, Arc::new(database::now_ms)));
+        let subscribers_max = config.subscribers_max;
+        let (messages, place, probe, answers): (Arc<dyn Messages>, _, _, _) = if config.redis.connection().is_set() {
+            let fail = |error| format!("the Redis of queue.redis.url cannot be used: {error}");
+            let redis = Redis::open(config, None).await.map_err(fail)?;
+            let place = format!("redis (by redis.url, {})", redis.durability().name());
+            let probe = redis.probe();
+            (Arc::new(redis), place, probe, None)
+        } else {
+            let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+            let answers = Answers::of::<Self>(&store, &context)?;
+            let (place, probe) = (store.place.clone(), store.probe());
+            (Arc::new(Sql::new(store, config, Arc::new(database::now_ms))), place, probe, Some(answers))
+        };
         let swept = messages.clone();
         let sweep = move || {
             let messages = swept.clone();
             async move { messages.sweep().await }
         };
         tokio::spawn(sweeper::run("messages", context.shutdown.clone(), sweep));
-        let service = service::Service::new(messages, context.shutdown);
-        Ok(Running { routes: Routes::new(QueueServiceServer::new(service)), store: place, probe })
+        let service = QueueServiceServer::new(service::Service::new(messages, subscribers_max, context.shutdown));
+        let routes = match answers {
+            Some(answers) => Routes::new(answers.around(service)),
+            None => Routes::new(service),
+        };
+        Ok(Running { routes, store: place, probe: Some(probe) })
     }
 }

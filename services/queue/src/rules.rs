@@ -9,16 +9,21 @@ use prost_types::Value;
 use prost_types::value::Kind;
 
 use crate::error::Error;
+use crate::store::Delivery;
 
 /// The queue of calls that name none, as the old ones do.
 const QUEUE_DEFAULT: &str = "default";
 const QUEUE_CHARS_MAX: usize = 80;
+const TICKET_CHARS_MAX: usize = 64;
 const KEY_CHARS_MAX: usize = 255;
 /// Longest lease and longest delay: 12 hours.
 const HOLD_MS_MAX: i32 = 43_200_000;
 const VISIBILITY_MS_MIN: i32 = 1_000;
 const VISIBILITY_MS_DEFAULT: i32 = 30_000;
-const RECEIVE_MAX: i32 = 10;
+/// Messages leased at a time.
+pub(crate) const RECEIVE_MAX: i32 = 10;
+const IN_FLIGHT_MAX: i32 = 100;
+const IN_FLIGHT_DEFAULT: i32 = 10;
 const WAIT_MS_MAX: i32 = 20_000;
 
 /// The name of a queue, or of the default one.
@@ -31,17 +36,40 @@ pub(crate) fn queue(name: String) -> Result<String, Error> {
     }
 }
 
-/// An idempotency key, if there is one.
-pub(crate) fn key(key: &str) -> Result<Option<&str>, Error> {
+/// What a consumer knows of a delivery. Both parts were made here: what cannot have been is refused before a store sees it.
+pub(crate) fn delivery(queue: String, id: String, receipt: String) -> Result<Delivery, Error> {
+    for (field, text) in [("id", &id), ("receipt", &receipt)] {
+        let fits = |character: char| character.is_ascii_alphanumeric() || character == '-';
+        if !(1..=TICKET_CHARS_MAX).contains(&text.len()) || !text.chars().all(fits) {
+            return Err(invalid(field, "must be as it was received: 1 to 64 letters, digits or '-'"));
+        }
+    }
+    Ok(Delivery { queue: self::queue(queue)?, id, receipt })
+}
+
+/// The idempotency key of a message, if there is one: the request's, which is the queue's, or the call's, which is its
+/// owner's.
+pub(crate) fn key(key: String, of_call: Option<&str>, owner: &str) -> Result<Option<String>, Error> {
     if key.chars().count() > KEY_CHARS_MAX {
         return Err(invalid("idempotency_key", "must have at most 255 characters"));
     }
-    Ok(Some(key).filter(|key| !key.is_empty()))
+    match of_call {
+        None => Ok(Some(key).filter(|key| !key.is_empty())),
+        Some(of_call) if key.is_empty() => Ok(Some(format!("{of_call}\n{owner}"))),
+        Some(of_call) if key == of_call => Ok(Some(key)),
+        Some(_) => Err(invalid("idempotency_key", "must be empty or the same as in the Idempotency-Key header")),
+    }
 }
 
 /// How many messages to lease; 1 when not said.
 pub(crate) fn count(max_messages: i32) -> Result<u64, Error> {
     within("max_messages", max_messages, 0, RECEIVE_MAX).map(|count| count.max(1).unsigned_abs())
+}
+
+/// How many messages a stream may have leased; 10 when not said.
+pub(crate) fn in_flight(max_in_flight: i32) -> Result<u64, Error> {
+    let count = if max_in_flight == 0 { IN_FLIGHT_DEFAULT } else { max_in_flight };
+    within("max_in_flight", count, 1, IN_FLIGHT_MAX).map(i64::unsigned_abs)
 }
 
 /// How long a message stays unready, in milliseconds.
@@ -91,6 +119,12 @@ impl Body {
         let json_bytes = json_bytes(value)
             .ok_or_else(|| invalid("body", "must be a JSON value: without empty values, NaN and infinities"))?;
         Ok(Self { encoded: value.encode_to_vec(), json_bytes: i64::try_from(json_bytes).unwrap_or(i64::MAX) })
+    }
+
+    /// Refuses what has more than `max` bytes.
+    pub(crate) fn check(&self, max: i64) -> Result<(), Error> {
+        let bytes = self.json_bytes;
+        if bytes > max { Err(Error::MessageTooLong { bytes, max }) } else { Ok(()) }
     }
 
     /// Equal for equal values only.

@@ -1,64 +1,77 @@
 //! `malla.queue.v1` in terms of the domain.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{BoxStream, StreamExt as _};
 use malla_contracts::malla::queue::v1 as proto;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueService;
-use malla_runtime::database::timestamp;
+use malla_runtime::page;
 use malla_runtime::shutdown::Shutdown;
-use malla_runtime::{page, wait};
+use malla_runtime::status::invalid;
+use malla_storage::database::timestamp;
+use malla_storage::{keyed, wait};
 use prost::Message as _;
 use prost_types::Value;
 use prost_types::value::Kind;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
+use crate::bells::Bells;
 use crate::error::Error;
 use crate::rules::{self, Body};
-use crate::store::{Delivery, Message, Messages};
+use crate::store::{Message, Messages};
+use crate::subscription::Subscription;
 
 const PAGE_SIZE_DEFAULT: u32 = 50;
 const PAGE_SIZE_MAX: u32 = 100;
 const OK: &str = "ok";
-/// Queues share bells, so that their number is bounded. A ring that wakes the receiver of another queue costs the
-/// right one the time until its next look, see [`wait::until`].
-const BELLS: usize = 64;
 
 /// The gRPC service.
 pub(crate) struct Service {
-    messages: Arc<Messages>,
-    /// Rung when a message becomes ready in this process.
-    bells: [Notify; BELLS],
+    messages: Arc<dyn Messages>,
+    /// Rung when something may have changed for those who wait in this process.
+    bells: Arc<Bells>,
+    /// One for each stream.
+    places: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
 impl Service {
-    pub(crate) fn new(messages: Arc<Messages>, shutdown: Shutdown) -> Self {
-        Self { messages, bells: std::array::from_fn(|_| Notify::new()), shutdown }
+    pub(crate) fn new(messages: Arc<dyn Messages>, subscribers_max: usize, shutdown: Shutdown) -> Self {
+        Self { messages, bells: Arc::default(), places: Arc::new(Semaphore::new(subscribers_max)), shutdown }
     }
 
     fn bell(&self, queue: &str) -> &Notify {
-        let mut hasher = DefaultHasher::new();
-        queue.hash(&mut hasher);
-        &self.bells[hasher.finish() as usize % BELLS]
+        self.bells.of(queue)
+    }
+
+    /// A request whose second coming would be another call: one that relies on a key is refused where none is kept.
+    fn once<T>(&self, request: Request<T>) -> Result<T, Status> {
+        if !self.messages.keeps_answers() && keyed::key(request.metadata().as_ref())?.is_some() {
+            let why = "must be absent: of queues in Redis only Push, Ack and Extend can be repeated";
+            return Err(invalid(keyed::KEY.as_str(), why));
+        }
+        Ok(request.into_inner())
     }
 }
 
 #[tonic::async_trait]
 impl QueueService for Service {
     async fn push(&self, request: Request<proto::PushRequest>) -> Result<Response<proto::PushResponse>, Status> {
-        let request = request.into_inner();
+        let (metadata, extensions, request) = request.into_parts();
         let (queue, body) = (rules::queue(request.queue)?, Body::new(request.body.as_ref())?);
-        let (key, delay_ms) = (rules::key(&request.idempotency_key)?, rules::delay(request.delay_ms)?);
-        let id = self.messages.push(&queue, body, key, delay_ms).await?;
+        let (of_call, owner) = (keyed::key(metadata.as_ref())?, keyed::owner(extensions.get()));
+        let key = rules::key(request.idempotency_key, of_call, &owner)?;
+        let id = self.messages.push(&queue, body, key.as_deref(), rules::delay(request.delay_ms)?).await?;
         self.bell(&queue).notify_one();
         Ok(Response::new(proto::PushResponse { status: OK.into(), id }))
     }
 
     async fn pop(&self, request: Request<proto::PopRequest>) -> Result<Response<proto::PopResponse>, Status> {
-        let queue = rules::queue(request.into_inner().queue)?;
+        let queue = rules::queue(self.once(request)?.queue)?;
         let (id, body) = match self.messages.pop(&queue).await? {
             Some(message) => (message.id, value(&message.body)?),
             None => (String::new(), Value { kind: Some(Kind::NullValue(0)) }),
@@ -76,7 +89,7 @@ impl QueueService for Service {
         &self,
         request: Request<proto::ReceiveRequest>,
     ) -> Result<Response<proto::ReceiveResponse>, Status> {
-        let request = request.into_inner();
+        let request = self.once(request)?;
         let (queue, limit) = (rules::queue(request.queue)?, rules::count(request.max_messages)?);
         let visibility_ms = rules::visibility(request.visibility_ms)?;
         let wait = Duration::from_millis(rules::wait(request.wait_ms)?);
@@ -87,15 +100,41 @@ impl QueueService for Service {
         Ok(Response::new(proto::ReceiveResponse { messages }))
     }
 
+    type SubscribeStream = BoxStream<'static, Result<proto::SubscribeResponse, Status>>;
+
+    async fn subscribe(
+        &self,
+        request: Request<proto::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let proto::SubscribeRequest { queue, visibility_ms, max_in_flight } = request.into_inner();
+        let subscription = Subscription {
+            queue: rules::queue(queue)?,
+            visibility_ms: rules::visibility(visibility_ms)?,
+            in_flight_max: rules::in_flight(max_in_flight)?,
+            messages: self.messages.clone(),
+            bells: self.bells.clone(),
+            shutdown: self.shutdown.clone(),
+            in_flight: Vec::new(),
+            leased: VecDeque::new(),
+            leased_until: Instant::now(),
+            _place: self.places.clone().try_acquire_owned().map_err(|_| Error::TooManySubscribers)?,
+        };
+        let response = |message| Ok(proto::SubscribeResponse { message: Some(leased(message?)?) });
+        Ok(Response::new(subscription.run().map(move |message| response(message).map_err(Error::into)).boxed()))
+    }
+
     async fn ack(&self, request: Request<proto::AckRequest>) -> Result<Response<proto::AckResponse>, Status> {
         let proto::AckRequest { queue, id, receipt } = request.into_inner();
-        self.messages.ack(&Delivery { queue: rules::queue(queue)?, id, receipt }).await?;
+        let delivery = rules::delivery(queue, id, receipt)?;
+        self.messages.ack(&delivery).await?;
+        // A stream may have waited for room.
+        self.bell(&delivery.queue).notify_one();
         Ok(Response::new(proto::AckResponse {}))
     }
 
     async fn nack(&self, request: Request<proto::NackRequest>) -> Result<Response<proto::NackResponse>, Status> {
-        let proto::NackRequest { queue, id, receipt, delay_ms } = request.into_inner();
-        let delivery = Delivery { queue: rules::queue(queue)?, id, receipt };
+        let proto::NackRequest { queue, id, receipt, delay_ms } = self.once(request)?;
+        let delivery = rules::delivery(queue, id, receipt)?;
         self.messages.nack(&delivery, rules::delay(delay_ms)?).await?;
         self.bell(&delivery.queue).notify_one();
         Ok(Response::new(proto::NackResponse {}))
@@ -103,7 +142,7 @@ impl QueueService for Service {
 
     async fn extend(&self, request: Request<proto::ExtendRequest>) -> Result<Response<proto::ExtendResponse>, Status> {
         let proto::ExtendRequest { queue, id, receipt, visibility_ms } = request.into_inner();
-        let delivery = Delivery { queue: rules::queue(queue)?, id, receipt };
+        let delivery = rules::delivery(queue, id, receipt)?;
         let end = self.messages.extend(&delivery, rules::extension(visibility_ms)?).await?;
         Ok(Response::new(proto::ExtendResponse { lease_expire_time: Some(timestamp(end)) }))
     }
@@ -127,7 +166,7 @@ impl QueueService for Service {
         &self,
         request: Request<proto::RedriveRequest>,
     ) -> Result<Response<proto::RedriveResponse>, Status> {
-        let queue = rules::queue(request.into_inner().queue)?;
+        let queue = rules::queue(self.once(request)?.queue)?;
         let redriven = self.messages.redrive(&queue).await?;
         self.bell(&queue).notify_one();
         Ok(Response::new(proto::RedriveResponse { redriven: i32::try_from(redriven).unwrap_or(i32::MAX) }))
@@ -146,6 +185,7 @@ impl QueueService for Service {
             leased: count(stats.leased),
             dead: count(stats.dead),
             oldest_ready_age_ms: stats.oldest_ready_age_ms.unwrap_or(0).max(0),
+            durability: self.messages.durability().name().into(),
         }))
     }
 
@@ -154,7 +194,8 @@ impl QueueService for Service {
         _: Request<proto::CheckStoreRequest>,
     ) -> Result<Response<proto::CheckStoreResponse>, Status> {
         let store = self.messages.check().await?.to_owned();
-        Ok(Response::new(proto::CheckStoreResponse { status: OK.into(), store }))
+        let durability = self.messages.durability().name().into();
+        Ok(Response::new(proto::CheckStoreResponse { status: OK.into(), store, durability }))
     }
 }
 

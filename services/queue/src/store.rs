@@ -1,39 +1,39 @@
-//! Messages in the database. Knows the laws of delivery, not the protocol, and does not wait.
-//!
-//! Every change is atomic: one transaction, or one statement. Where two could choose the same rows, they are chosen
-//! under a lock, skipping what others hold: PostgreSQL needs that, SQLite has one writer at a time.
+//! Messages in a store. Knows the laws of delivery, not the protocol, and does not wait.
 
-use malla_runtime::database::{Clock, Store};
-use malla_runtime::page;
+use async_trait::async_trait;
 use malla_runtime::status::shown;
-use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Func;
-use sea_orm::{
-    Condition, ConnectionTrait, DatabaseBackend, DatabaseTransaction, ExprTrait as _, FromQueryResult,
-    IntoActiveModel as _, NotSet, QueryOrder as _, QuerySelect as _, Set, TryInsertResult,
-};
-use uuid::Uuid;
 
-use crate::config::Config;
 use crate::error::Error;
 use crate::rules::Body;
 
-mod entity;
-mod room;
-mod select;
+mod redis;
+mod sql;
 
-use entity::messages::Column::{Attempts, IsFinal, PushedMs, Queue, Receipt, Seq, VisibleMs};
-use entity::{acks, keys, messages, queues};
-use select::{Selected, dead, leased, locked, longest_visible, oldest, ready};
-
-pub(crate) use entity::messages::Model as Message;
+pub(crate) use redis::Redis;
+pub(crate) use sql::Sql;
 
 /// How long a pushed message's idempotency key is known: 24 hours.
 const KEY_MS: i64 = 86_400_000;
 /// How long an acknowledged message's receipt is known: 10 minutes.
 const TOMBSTONE_MS: i64 = 600_000;
-/// Messages removed in one transaction of a sweep, so that others get their turn.
-const SWEEP_MAX: usize = 100;
+
+/// A message, and what its place in its life says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Place in the order of pushing.
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) queue: String,
+    pub(crate) pushed_ms: i64,
+    /// Ends a delay or a lease, begins readiness or death.
+    pub(crate) visible_ms: i64,
+    /// Names the latest delivery, unless it was given back.
+    pub(crate) receipt: Option<String>,
+    /// Deliveries since it was pushed or redriven.
+    pub(crate) attempts: i32,
+    /// A `google.protobuf.Value`.
+    pub(crate) body: Vec<u8>,
+}
 
 /// A delivery, by what its consumer knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) struct Delivery {
 }
 
 /// A queue's messages by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) ready: i64,
     pub(crate) delayed: i64,
@@ -54,251 +54,73 @@ pub(crate) struct Stats {
     pub(crate) oldest_ready_age_ms: Option<i64>,
 }
 
-/// All queues.
-pub(crate) struct Messages {
-    store: Store,
-    config: Config,
-    clock: Clock,
+/// What survives of what was acknowledged when the store's process is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// All of it.
+    Durable,
+    /// Not the last of it, or nothing is known of it.
+    Relaxed,
 }
 
-impl Messages {
-    pub(crate) fn new(store: Store, config: Config, clock: Clock) -> Self {
-        Self { store, config, clock }
+impl Durability {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::Relaxed => "relaxed",
+        }
     }
+}
 
+/// All queues. Every change is atomic.
+#[async_trait]
+pub(crate) trait Messages: Send + Sync {
     /// Appends a message and returns its id; the first one's id when the key tells that it was pushed before.
-    pub(crate) async fn push(
-        &self,
-        queue: &str,
-        body: Body,
-        key: Option<&str>,
-        delay_ms: i64,
-    ) -> Result<String, Error> {
-        if body.json_bytes > self.config.message_bytes_max {
-            return Err(Error::MessageTooLong { bytes: body.json_bytes, max: self.config.message_bytes_max });
-        }
-        let id = Uuid::now_v7().to_string();
-        let transaction = self.store.begin().await?;
-        let now = (self.clock)();
-        if let Some(key) = key {
-            let (queue, key, fingerprint) = (queue.to_owned(), key.to_owned(), body.fingerprint());
-            let claim = keys::Model { queue, key, fingerprint, id: id.clone(), pushed_ms: now };
-            if let Some(first) = claim_key(&transaction, claim).await? {
-                return Ok(first);
-            }
-        }
-        room::take(&transaction, &self.config, queue).await?;
-        let row = messages::ActiveModel {
-            seq: NotSet,
-            id: Set(id.clone()),
-            queue: Set(queue.to_owned()),
-            pushed_ms: Set(now),
-            visible_ms: Set(now + delay_ms),
-            receipt: Set(None),
-            attempts: Set(0),
-            is_final: Set(false),
-            body: Set(body.encoded),
-        };
-        messages::Entity::insert(row).exec_without_returning(&transaction).await?;
-        transaction.commit().await?;
-        Ok(id)
-    }
+    async fn push(&self, queue: &str, body: Body, key: Option<&str>, delay_ms: i64) -> Result<String, Error>;
 
     /// Removes and returns the oldest ready message.
-    pub(crate) async fn pop(&self, queue: &str) -> Result<Option<Message>, Error> {
-        let oldest = || oldest(ready(queue, (self.clock)()), 1);
-        // Whoever asks an empty queue again and again must not hold up those who fill it.
-        if fitting(&self.store.connection, oldest(), 0).await?.is_empty() {
-            return Ok(None);
-        }
-        let transaction = self.store.begin().await?;
-        let popped = room::remove(&transaction, locked(oldest())).await?;
-        transaction.commit().await?;
-        Ok(popped.into_iter().next())
-    }
+    async fn pop(&self, queue: &str) -> Result<Option<Message>, Error>;
 
     /// Leases up to `limit` ready messages, oldest first, under one new receipt; fewer when they are too big to be
     /// sent together.
-    pub(crate) async fn receive(&self, queue: &str, limit: u64, visibility_ms: i64) -> Result<Vec<Message>, Error> {
-        let oldest = |now| oldest(ready(queue, now), limit);
-        // As in `pop`: those who wait look four times a second.
-        if fitting(&self.store.connection, oldest((self.clock)()), 0).await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        let transaction = self.store.begin().await?;
-        let now = (self.clock)();
-        let chosen = fitting(&transaction, locked(oldest(now)), 0).await?;
-        let mut received = messages::Entity::update_many()
-            .col_expr(Receipt, Expr::value(Uuid::new_v4().to_string()))
-            .col_expr(VisibleMs, Expr::value(now + visibility_ms))
-            .col_expr(Attempts, Expr::col(Attempts).add(1))
-            .col_expr(IsFinal, Expr::col(Attempts).add(1).gte(self.config.receives_max))
-            .filter(Seq.is_in(chosen))
-            .exec_with_returning(&transaction)
-            .await?;
-        transaction.commit().await?;
-        received.sort_by_key(|message| message.seq);
-        Ok(received)
-    }
+    async fn receive(&self, queue: &str, limit: u64, visibility_ms: i64) -> Result<Vec<Message>, Error>;
 
     /// Removes a leased message and leaves a tombstone, by which the same receipt is known when it comes again.
-    pub(crate) async fn ack(&self, delivery: &Delivery) -> Result<(), Error> {
-        let transaction = self.store.begin().await?;
-        let now = (self.clock)();
-        if room::remove(&transaction, locked(oldest(leased(delivery, now), 1))).await?.is_empty() {
-            let known = acks::Entity::find_by_id(&delivery.id)
-                .filter(acks::Column::Receipt.eq(&delivery.receipt))
-                .filter(acks::Column::AckedMs.gt(now - TOMBSTONE_MS))
-                .one(&transaction)
-                .await?;
-            return known.map(|_| ()).ok_or_else(|| stale(delivery));
-        }
-        let (id, receipt) = (Set(delivery.id.clone()), Set(delivery.receipt.clone()));
-        let row = acks::ActiveModel { id, receipt, acked_ms: Set(now) };
-        acks::Entity::insert(row).exec_without_returning(&transaction).await?;
-        Ok(transaction.commit().await?)
-    }
+    async fn ack(&self, delivery: &Delivery) -> Result<(), Error>;
 
     /// Ends a lease; the message is ready, or dead, after the delay.
-    pub(crate) async fn nack(&self, delivery: &Delivery, delay_ms: i64) -> Result<(), Error> {
-        let now = (self.clock)();
-        let given_back = messages::Entity::update_many()
-            .col_expr(Receipt, Expr::value(None::<String>))
-            .col_expr(VisibleMs, Expr::value(now + delay_ms))
-            .filter(leased(delivery, now))
-            .exec(&self.store.connection)
-            .await?;
-        if given_back.rows_affected == 0 { Err(stale(delivery)) } else { Ok(()) }
-    }
+    async fn nack(&self, delivery: &Delivery, delay_ms: i64) -> Result<(), Error>;
 
     /// Gives a lease a new end, and returns it.
-    pub(crate) async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error> {
-        let now = (self.clock)();
-        let extended = messages::Entity::update_many()
-            .col_expr(VisibleMs, Expr::value(now + visibility_ms))
-            .filter(leased(delivery, now))
-            .exec(&self.store.connection)
-            .await?;
-        if extended.rows_affected == 0 { Err(stale(delivery)) } else { Ok(now + visibility_ms) }
-    }
+    async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error>;
+
+    /// Those of a queue's deliveries whose leases have not ended, by time or by their consumer.
+    async fn held(&self, queue: &str, deliveries: Vec<Delivery>) -> Result<Vec<Delivery>, Error>;
 
     /// Counts the ready messages.
-    pub(crate) async fn count(&self, queue: &str) -> Result<u64, Error> {
-        let ready = messages::Entity::find().filter(ready(queue, (self.clock)()));
-        Ok(ready.count(&self.store.connection).await?)
-    }
+    async fn count(&self, queue: &str) -> Result<u64, Error>;
 
     /// Counts the messages of each state, all at the same moment.
-    pub(crate) async fn stats(&self, queue: &str) -> Result<Stats, Error> {
-        let now = (self.clock)();
-        let later = || Condition::all().add(VisibleMs.gt(now));
-        let among = |state: Condition, value: Expr| -> Expr { Expr::case(state, value).into() };
-        let count = |state: Condition| among(state, Expr::value(1)).count();
-        let age = Expr::value(now).sub(Expr::col(PushedMs));
-        let counted = messages::Entity::find()
-            .select_only()
-            .expr_as(count(ready(queue, now)), "ready")
-            .expr_as(count(later().add(Receipt.is_null())), "delayed")
-            .expr_as(count(later().add(Receipt.is_not_null())), "leased")
-            .expr_as(count(dead(queue, now)), "dead")
-            .expr_as(among(ready(queue, now), age).max(), "oldest_ready_age_ms")
-            .filter(Queue.eq(queue))
-            .into_model()
-            .one(&self.store.connection)
-            .await?;
-        Ok(counted.unwrap_or_default())
-    }
+    async fn stats(&self, queue: &str) -> Result<Stats, Error>;
 
     /// Up to `limit` dead letters pushed after the one with this `seq`, oldest first; of those that are too
     /// big to be sent together, one more than can be.
-    pub(crate) async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error> {
-        let selected = oldest(dead(queue, (self.clock)()).add(Seq.gt(after)), u64::from(limit));
-        let chosen = fitting(&self.store.connection, selected, 1).await?;
-        let letters = messages::Entity::find().filter(Seq.is_in(chosen)).order_by_asc(Seq);
-        Ok(letters.all(&self.store.connection).await?)
-    }
+    async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error>;
 
     /// Makes all dead letters ready, as if never received, and returns how many.
-    pub(crate) async fn redrive(&self, queue: &str) -> Result<u64, Error> {
-        let now = (self.clock)();
-        let redriven = messages::Entity::update_many()
-            .col_expr(VisibleMs, Expr::value(now))
-            .col_expr(Receipt, Expr::value(None::<String>))
-            .col_expr(Attempts, Expr::value(0))
-            .col_expr(IsFinal, Expr::value(false))
-            .filter(dead(queue, now))
-            .exec(&self.store.connection)
-            .await?;
-        Ok(redriven.rows_affected)
-    }
+    async fn redrive(&self, queue: &str) -> Result<u64, Error>;
 
     /// Asks the store for a sign of life, and tells its kind.
-    pub(crate) async fn check(&self) -> Result<&'static str, Error> {
-        self.store.connection.ping().await.map_err(Error::Unreachable)?;
-        Ok(match self.store.connection.get_database_backend() {
-            DatabaseBackend::Sqlite => "sqlite",
-            DatabaseBackend::Postgres => "postgres",
-            _ => "other",
-        })
-    }
+    async fn check(&self) -> Result<&'static str, Error>;
+
+    /// What its acknowledgements are worth now.
+    fn durability(&self) -> Durability;
+
+    /// Whether a call's answer can be kept with what it did, so that it may come again with an idempotency key.
+    fn keeps_answers(&self) -> bool;
 
     /// Removes what has outlived its time: messages (and returns how many), keys, tombstones, empty queues.
-    pub(crate) async fn sweep(&self) -> Result<u64, Error> {
-        let now = (self.clock)();
-        let mut expired = 0;
-        loop {
-            let transaction = self.store.begin().await?;
-            // A lease or a delay ends in the future: what either holds is out of reach.
-            let unwanted = Condition::all().add(VisibleMs.lte(now - self.config.retention_ms));
-            let removed = room::remove(&transaction, locked(longest_visible(unwanted, SWEEP_MAX as u64))).await?.len();
-            transaction.commit().await?;
-            expired += removed as u64;
-            if removed < SWEEP_MAX {
-                break;
-            }
-        }
-        let connection = &self.store.connection;
-        keys::Entity::delete_many().filter(keys::Column::PushedMs.lte(now - KEY_MS)).exec(connection).await?;
-        acks::Entity::delete_many().filter(acks::Column::AckedMs.lte(now - TOMBSTONE_MS)).exec(connection).await?;
-        queues::Entity::delete_many().filter(queues::Column::Stored.eq(0)).exec(connection).await?;
-        Ok(expired)
-    }
-}
-
-/// The place and the size of a message.
-#[derive(FromQueryResult)]
-struct Weight {
-    seq: i64,
-    bytes: i32,
-}
-
-/// Those of the selected messages that can be sent together, in their order, and up to `more` that follow.
-async fn fitting(connection: &impl ConnectionTrait, selected: Selected, more: usize) -> Result<Vec<i64>, DbErr> {
-    let bytes = Func::cust("length").arg(Expr::col(messages::Column::Body));
-    let mut weights = selected.expr_as(bytes, "bytes").into_model::<Weight>().all(connection).await?;
-    let fitting = page::fitting(weights.iter().map(|weight| usize::try_from(weight.bytes).unwrap_or(0)));
-    weights.truncate(fitting as usize + more);
-    Ok(weights.into_iter().map(|weight| weight.seq).collect())
-}
-
-/// Keeps a key, unless it is known: then the id of the message pushed with it.
-///
-/// Inserted first, read after: of two that push with one key at once, the second waits for the first.
-async fn claim_key(transaction: &DatabaseTransaction, claim: keys::Model) -> Result<Option<String>, Error> {
-    use keys::Column::{Key, Queue};
-    let insert = keys::Entity::insert(claim.clone().into_active_model()).on_conflict_do_nothing_on([Queue, Key]);
-    if let TryInsertResult::Inserted(1..) = insert.exec_without_returning(transaction).await? {
-        return Ok(None);
-    }
-    let by_key = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone()));
-    match by_key.lock_exclusive().one(transaction).await? {
-        Some(known) if known.pushed_ms <= claim.pushed_ms - KEY_MS => {
-            keys::Entity::update(claim.into_active_model().reset_all()).exec(transaction).await?;
-            Ok(None)
-        }
-        Some(known) if known.fingerprint == claim.fingerprint => Ok(Some(known.id)),
-        _ => Err(Error::KeyReused { key: claim.key }),
-    }
+    async fn sweep(&self) -> Result<u64, Error>;
 }
 
 fn stale(delivery: &Delivery) -> Error {

@@ -22,6 +22,8 @@ pub use authenticator::Authenticator;
 
 /// Carries the mesh's token from service to service. The edge drops it from clients' requests.
 pub const MESH_TOKEN: HeaderName = HeaderName::from_static("malla-mesh-token");
+/// Who a service calls for: `<sub>;<username>`. Believed only together with the mesh's token.
+pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static("malla-on-behalf-of");
 /// The operators' token a fresh development setup comes with. Refused off loopback.
 pub const DEVELOPMENT_OPERATOR_TOKEN: &str = "2234hj234h2kkjjh42kjj2b20asd6918";
 /// Longest silence of the authority before tokens are refused.

@@ -1,5 +1,6 @@
 //! What a call carries with it while it is handled: its deadline, and the headers every further hop gets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -19,11 +20,11 @@ tokio::task_local! {
     static CURRENT: Call;
 }
 
-/// The call this task is handling.
+/// The call this task is handling; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Call {
     deadline: Option<Instant>,
-    headers: HeaderMap,
+    headers: Arc<HeaderMap>,
 }
 
 impl Call {
@@ -36,7 +37,7 @@ impl Call {
                 headers.insert(name, value.clone());
             }
         }
-        Self { deadline, headers }
+        Self { deadline, headers: Arc::new(headers) }
     }
 
     /// Runs a future as the handling of this call.
@@ -44,15 +45,21 @@ impl Call {
         CURRENT.scope(self, handling).await
     }
 
+    /// Does one step of the handling of this call: a poll of its response.
+    pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), step)
+    }
+
     /// Adds what the call being handled, if any, passes on to the next hop: its request id and trace, and the time
-    /// that remains. What is there already stays.
+    /// that remains. What is there already stays, but a longer time.
     pub fn pass_on(headers: &mut HeaderMap) {
         let _ = CURRENT.try_with(|call| {
-            for (name, value) in &call.headers {
+            for (name, value) in &*call.headers {
                 headers.entry(name).or_insert_with(|| value.clone());
             }
             if let Some(left) = call.left() {
-                headers.entry(TIMEOUT).or_insert_with(|| timeout_value(left));
+                let left = timeout(headers).map_or(left, |asked| asked.min(left));
+                headers.insert(TIMEOUT, timeout_value(left));
             }
         });
     }

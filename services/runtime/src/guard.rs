@@ -134,7 +134,10 @@ async fn handle(mut routes: Routes, shared: Arc<Shared>, mut request: Request<Bo
     request.extensions_mut().insert(caller);
 
     let call = Call::new(deadline, request.headers());
-    let handling = AssertUnwindSafe(call.scope(async move { routes.call(request).await })).catch_unwind();
+    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        return refuse(&shared.metrics, &path, started, &expired());
+    }
+    let handling = AssertUnwindSafe(call.clone().scope(async move { routes.call(request).await })).catch_unwind();
     let outcome = match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, handling).await.map_err(|_| expired()),
         None => Ok(handling.await),
@@ -145,7 +148,7 @@ async fn handle(mut routes: Routes, shared: Arc<Shared>, mut request: Request<Bo
             let code = Status::from_header_map(response.headers()).map_or(Code::Cancelled, |status| status.code());
             let record = Record { shared, path, started, code, span: Span::current(), _permit: permit };
             let deadline = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-            response.map(|body| Body::new(Guarded { body, deadline, ended: false, record }))
+            response.map(|body| Body::new(Guarded { body, call, deadline, ended: false, record }))
         }
         Ok(Ok(Err(never))) => match never {},
         Ok(Err(_panic)) => {
@@ -169,6 +172,8 @@ fn refuse(metrics: &RpcMetrics, path: &str, started: Instant, status: &Status) -
 /// A response body that ends with the call's deadline, keeps its permit until then and records how it ended.
 struct Guarded {
     body: Body,
+    /// Of which a stream's own calls are part as well.
+    call: Call,
     deadline: Option<Pin<Box<Sleep>>>,
     ended: bool,
     record: Record,
@@ -214,7 +219,8 @@ impl HttpBody for Guarded {
         {
             return Poll::Ready(Some(self.end(&expired())));
         }
-        let body = AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(context));
+        let Self { body, call, .. } = &mut *self;
+        let body = AssertUnwindSafe(|| call.step(|| Pin::new(body).poll_frame(context)));
         let Ok(polled) = std::panic::catch_unwind(body) else {
             tracing::error!(rpc.method = %self.record.path, "a stream panicked");
             return Poll::Ready(Some(self.end(&Status::internal("internal error"))));

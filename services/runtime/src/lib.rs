@@ -2,12 +2,10 @@
 //!
 //! A module comes in when two crates need it. What a service does with its own data stays in the service.
 
-pub mod admin;
 pub mod auth;
 pub mod call;
+pub mod codec;
 pub mod config;
-#[cfg(feature = "database")]
-pub mod database;
 pub mod decimal;
 pub mod guard;
 pub mod health;
@@ -18,7 +16,5 @@ pub mod policy;
 pub mod server;
 pub mod shutdown;
 pub mod status;
-pub mod sweeper;
 pub mod telemetry;
-pub mod wait;
 pub mod whole;

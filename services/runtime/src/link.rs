@@ -1,36 +1,30 @@
 //! Links to other services of the mesh: in this process without a socket, or over HTTP/2.
 //!
 //! Both kinds look the same to a generated client. Discovery is a map in the config: a module of this process is
-//! local, any other needs an address.
+//! local, any other needs an address, or several, among which calls are balanced.
 
 use std::collections::{BTreeMap, HashMap};
+use std::error::Error as _;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
+use malla_balancer::Balancer;
+pub use malla_balancer::{AddressError, Addresses};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint};
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 use crate::auth::{self, Authenticator, MESH_TOKEN};
-use crate::call::Call;
+use crate::call::{self, Call};
 use crate::guard::{self, Guard};
 use crate::policy::Policies;
 use crate::{config, telemetry};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// h2 closes a connection whose window fills with tiny unread messages; half of this is what it lets pass.
-pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-
-/// Section `[discovery]`: the address of each service that is not in this process, `http://host:port`.
-pub type Config = BTreeMap<String, String>;
+/// Section `[discovery]`: where each service is that is not in this process: `http://host:port`, or several of them.
+pub type Config = BTreeMap<String, Addresses>;
 
 /// A way to call one service; cheap to clone.
 #[derive(Clone)]
@@ -44,7 +38,7 @@ pub struct Link {
 enum Target {
     /// Set once the module has started: modules may link to each other in a circle.
     Local(Arc<OnceLock<Guard>>),
-    Remote(Channel),
+    Remote(Balancer),
 }
 
 impl std::fmt::Debug for Link {
@@ -60,32 +54,18 @@ impl Link {
         Self { name: name.into(), mesh_token: None, target: Target::Local(Arc::new(OnceLock::from(routes))) }
     }
 
-    /// A link to routes that anyone may call, for tests of what calls them.
+    /// A link to routes that anyone may call: those of a stranger, or of a test.
     #[must_use]
     pub fn alone(name: &str, routes: Routes) -> Self {
         let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
         Self::local(name, Guard::new(routes, Policies::default(), authenticator, &guard::Config::default()))
     }
 
-    /// A link to another process. It connects on first use and again whenever the connection is lost.
-    ///
-    /// # Errors
-    /// [`config::Error::Invalid`] when the address is no `http://host:port`.
-    pub fn remote(name: &str, address: &str) -> Result<Self, config::Error> {
-        let refuse = || config::Error::invalid(format!("discovery.{name}"), address, "it may be http://host:port");
-        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| refuse())?;
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
-            return Err(refuse());
-        }
-        let channel = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .tcp_nodelay(true)
-            .connect_lazy();
-        Ok(Self { name: name.into(), mesh_token: None, target: Target::Remote(channel) })
+    /// A link to other processes, one or several that serve the same. It connects on first use and again whenever a
+    /// connection is lost. It lives on the runtime it is made on, which has to be entered.
+    #[must_use]
+    pub fn remote(name: &str, addresses: &Addresses) -> Self {
+        Self { name: name.into(), mesh_token: None, target: Target::Remote(Balancer::new(name, addresses)) }
     }
 
     /// The same link for calls a service makes as itself: they carry the mesh's token.
@@ -117,34 +97,49 @@ impl Service<Request<Body>> for Link {
         match self.target.clone() {
             Target::Local(routes) => Box::pin(async move {
                 let Some(routes) = routes.get() else {
-                    return Err(Status::unavailable(format!("{name} has not started yet")));
+                    let cause = malla_balancer::Error::Unreached("its module has not started".into());
+                    return Err(unavailable(format!("{name} has not started yet"), cause));
                 };
                 let Ok(response) = routes.clone().call(request).await;
                 Ok(response)
             }),
-            Target::Remote(channel) => Box::pin(async move {
-                channel.oneshot(request).await.map_err(|error| {
+            Target::Remote(balancer) => Box::pin(async move {
+                let timeout = call::timeout(request.headers());
+                balancer.call(request, timeout).await.map_err(|error| {
                     tracing::debug!(service = %name, %error, "a call could not be carried out");
-                    if timed_out(&error) {
-                        return Status::deadline_exceeded(format!("{name} did not answer before the deadline"));
+                    match error {
+                        malla_balancer::Error::Late => {
+                            Status::deadline_exceeded(format!("{name} did not answer before the deadline"))
+                        }
+                        malla_balancer::Error::Lost(_) => {
+                            unavailable(format!("the connection to {name} was lost"), error)
+                        }
+                        malla_balancer::Error::Unreached(_) => unavailable(format!("{name} cannot be reached"), error),
                     }
-                    Status::unavailable(format!("{name} cannot be reached"))
                 })
             }),
         }
     }
 }
 
-/// Whether it was the channel's own timer, set from `grpc-timeout`, that ended a call.
-fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<tonic::TimeoutExpired>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+fn unavailable(message: String, cause: malla_balancer::Error) -> Status {
+    let mut status = Status::unavailable(message);
+    status.set_source(Arc::new(cause));
+    status
+}
+
+/// Whether a failed call certainly never reached its service: nobody has seen it, and it may be made again or later.
+#[must_use]
+pub fn is_unreached(status: &Status) -> bool {
+    let cause = status.source().and_then(|cause| cause.downcast_ref::<malla_balancer::Error>());
+    matches!(cause, Some(malla_balancer::Error::Unreached(_)))
+}
+
+/// Whether the way to a service failed, and not the service: whether it has seen the call is not known. What a service
+/// answers itself has no source.
+#[must_use]
+pub fn is_lost(status: &Status) -> bool {
+    status.source().is_some()
 }
 
 /// All links of a process, by service name.
@@ -153,19 +148,16 @@ pub struct Links(HashMap<String, Link>);
 
 impl Links {
     /// Makes a link for each local module and each address of the config; local wins.
-    ///
-    /// # Errors
-    /// [`config::Error::Invalid`] for an address that is none.
-    pub fn new(local: &[&str], config: &Config) -> Result<Self, config::Error> {
-        let mut links = Self::default();
-        for (name, address) in config {
-            links.0.insert(name.clone(), Link::remote(name, address)?);
-        }
+    #[must_use]
+    pub fn new(local: &[&str], config: &Config) -> Self {
+        let remote = config.iter().filter(|(name, _)| !local.contains(&name.as_str()));
+        let mut links: HashMap<String, Link> =
+            remote.map(|(name, addresses)| (name.clone(), Link::remote(name, addresses))).collect();
         for name in local {
             let link = Link { name: (*name).into(), mesh_token: None, target: Target::Local(Arc::default()) };
-            links.0.insert((*name).to_owned(), link);
+            links.insert((*name).to_owned(), link);
         }
-        Ok(links)
+        Self(links)
     }
 
     /// The link to a service.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use prost_reflect::DescriptorPool;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::service::Routes;
@@ -154,9 +153,8 @@ impl Entry {
     /// # Errors
     /// When the descriptor bytes cannot be read: a fault of the build.
     pub fn policies(&self) -> Result<Policies, StartError> {
-        let pool = DescriptorPool::decode(self.descriptors)?;
         let own: Vec<String> = self.services.iter().map(|&name| name.to_owned()).collect();
-        Ok(Policies::from_pool(&pool).of_services(&own))
+        Ok(Policies::read(self.descriptors)?.of_services(&own))
     }
 }
 

@@ -1,11 +1,15 @@
 //! What methods declare about themselves: Malla's options, read from descriptors.
 //!
-//! Services guard their RPCs by these and the edge takes its rules from them, so neither holds a list of methods.
+//! Services guard their RPCs by these and the edge takes its rules from them, so neither holds a list of methods. Read
+//! are the few fields of a descriptor that lead to an option, and nothing else: whatever syntax or edition the rest has.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use prost_reflect::{DescriptorPool, DynamicMessage, ExtensionDescriptor, ReflectMessage as _, Value};
+use bytes::Bytes;
+use prost::{DecodeError, Message as _};
+
+mod options;
 
 /// Who may call a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +22,20 @@ pub enum Access {
     Operator,
     /// Only other services of the mesh; never through the edge.
     Service,
+    /// Anyone; whoever sends an access token is known by it.
+    OptionalUser,
+}
+
+/// What becomes of an idempotency key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// It is kept with what the call did, where the call can do something.
+    #[default]
+    Kept,
+    /// As before, and a call without one is given one.
+    Made,
+    /// The method sees to it.
+    Own,
 }
 
 /// What one method declares about itself.
@@ -31,10 +49,16 @@ pub struct MethodPolicy {
     pub deadline: Option<Duration>,
     /// Whether the call may be accepted now and carried out later.
     pub deferrable: bool,
+    /// What becomes of a key that comes with a call.
+    pub keys: Keys,
+    /// The request's field that takes the id of the last event a client has seen; empty for none.
+    pub resume_field: String,
+    /// The path from the response to the id that an element of its stream has; empty for none.
+    pub event_id_field: String,
     /// What single HTTP bindings need beyond their rule.
     pub bindings: Vec<Binding>,
-    /// A `google.api.HttpRule` declared in place of the method's own, for RPCs of foreign protos.
-    pub http: Option<DynamicMessage>,
+    /// A `google.api.HttpRule`, encoded, declared in place of the method's own, for RPCs of foreign protos.
+    pub http: Option<Bytes>,
 }
 
 impl Default for MethodPolicy {
@@ -45,6 +69,9 @@ impl Default for MethodPolicy {
             success_status: 200,
             deadline: None,
             deferrable: false,
+            keys: Keys::Kept,
+            resume_field: String::new(),
+            event_id_field: String::new(),
             bindings: Vec::new(),
             http: None,
         }
@@ -66,32 +93,39 @@ pub struct Binding {
     pub success_status: Option<u16>,
 }
 
-/// The policies of all methods of a descriptor pool, by gRPC path (`/pkg.Service/Method`).
+/// The policies of all methods of a set of descriptors, by gRPC path (`/pkg.Service/Method`).
 #[derive(Clone, Debug, Default)]
 pub struct Policies(HashMap<String, MethodPolicy>);
 
 impl Policies {
-    /// Reads the policies of a pool. Methods that declare none are absent; a pool that does not know
-    /// `malla.options.v1` gives an empty table.
-    #[must_use]
-    pub fn from_pool(pool: &DescriptorPool) -> Self {
+    /// Reads the policies of an encoded `FileDescriptorSet`. Methods that declare none are absent; a set without
+    /// `malla.options.v1` gives an empty table, for there the same numbers may be anyone's.
+    ///
+    /// # Errors
+    /// The bytes are no descriptors.
+    pub fn read(descriptors: &[u8]) -> Result<Self, DecodeError> {
+        let files = options::Set::decode(descriptors)?.file;
         let mut policies = HashMap::new();
-        if let Some(extension) = pool.get_extension_by_name("malla.options.v1.method") {
-            for service in pool.services() {
-                for method in service.methods() {
-                    let options = method.options();
-                    if options.has_extension(&extension)
-                        && let Some(policy) = options.get_extension(&extension).as_message()
-                    {
-                        policies.insert(format!("/{}/{}", service.full_name(), method.name()), method_policy(policy));
+        if !files.iter().any(|file| file.package == options::PACKAGE) {
+            return Ok(Self(policies));
+        }
+        for file in &files {
+            for service in &file.service {
+                for method in &service.method {
+                    if let Some(policy) = method.options.as_ref().and_then(|options| options.policy.as_ref()) {
+                        let dot = if file.package.is_empty() { "" } else { "." };
+                        let path = format!("/{}{dot}{}/{}", file.package, service.name, method.name);
+                        policies.insert(path, policy.into());
                     }
                 }
             }
         }
-        if let Some(extension) = pool.get_extension_by_name("malla.options.v1.foreign") {
-            policies.extend(foreign_policies(pool, &extension));
+        for foreign in files.iter().filter_map(|file| file.options.as_ref()).flat_map(|options| &options.foreign) {
+            let Some((service, method)) = foreign.name.rsplit_once('.') else { continue };
+            let policy = foreign.policy.as_ref().map_or_else(MethodPolicy::default, MethodPolicy::from);
+            policies.insert(format!("/{service}/{method}"), MethodPolicy { http: foreign.http.clone(), ..policy });
         }
-        Self(policies)
+        Ok(Self(policies))
     }
 
     /// The policy of a method, by gRPC path.
@@ -116,83 +150,4 @@ impl Policies {
     pub fn any(&self, access: Access) -> bool {
         self.0.values().any(|policy| policy.access == access)
     }
-}
-
-fn foreign_policies(pool: &DescriptorPool, extension: &ExtensionDescriptor) -> Vec<(String, MethodPolicy)> {
-    let mut found = Vec::new();
-    for file in pool.files() {
-        let options = file.options();
-        let Value::List(entries) = options.get_extension(extension).into_owned() else { continue };
-        for entry in entries.iter().filter_map(Value::as_message) {
-            let name = text(entry, "name");
-            let Some((service, method)) = name.rsplit_once('.') else { continue };
-            let mut policy =
-                message(entry, "policy").map_or_else(MethodPolicy::default, |policy| method_policy(&policy));
-            policy.http = message(entry, "http");
-            found.push((format!("/{service}/{method}"), policy));
-        }
-    }
-    found
-}
-
-fn method_policy(message: &DynamicMessage) -> MethodPolicy {
-    let bindings = list(message, "bindings").iter().filter_map(Value::as_message).map(binding).collect();
-    let deadline_ms = number(message, "deadline_ms");
-    MethodPolicy {
-        access: access(message),
-        success_status: status(message).unwrap_or(200),
-        deadline: u64::try_from(deadline_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis),
-        deferrable: message.get_field_by_name("deferrable").and_then(|value| value.as_bool()).unwrap_or(false),
-        bindings,
-        http: None,
-    }
-}
-
-/// An access this version does not know is taken for the strictest.
-fn access(message: &DynamicMessage) -> Access {
-    match message.get_field_by_name("access").and_then(|value| value.as_enum_number()) {
-        Some(1) => Access::Anyone,
-        Some(2) => Access::User,
-        Some(3) => Access::Operator,
-        _ => Access::Service,
-    }
-}
-
-fn binding(message: &DynamicMessage) -> Binding {
-    let required_query = list(message, "required_query");
-    let aliases = match message.get_field_by_name("aliases").map(std::borrow::Cow::into_owned) {
-        Some(Value::Map(entries)) => entries
-            .iter()
-            .filter_map(|(name, path)| Some((name.as_str()?.to_owned(), path.as_str()?.to_owned())))
-            .collect(),
-        _ => BTreeMap::new(),
-    };
-    Binding {
-        pattern: text(message, "pattern"),
-        required_query: required_query.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
-        lenient: message.get_field_by_name("lenient").and_then(|value| value.as_bool()).unwrap_or(false),
-        aliases,
-        success_status: status(message),
-    }
-}
-
-fn status(message: &DynamicMessage) -> Option<u16> {
-    u16::try_from(number(message, "success_status")).ok().filter(|status| (200..300).contains(status))
-}
-
-fn number(message: &DynamicMessage, name: &str) -> i32 {
-    message.get_field_by_name(name).and_then(|value| value.as_i32()).unwrap_or(0)
-}
-
-fn list(message: &DynamicMessage, name: &str) -> Vec<Value> {
-    message.get_field_by_name(name).and_then(|value| value.as_list().map(<[Value]>::to_vec)).unwrap_or_default()
-}
-
-fn text(message: &DynamicMessage, name: &str) -> String {
-    message.get_field_by_name(name).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn message(parent: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
-    let field = parent.descriptor().get_field_by_name(name)?;
-    if parent.has_field(&field) { parent.get_field(&field).as_message().cloned() } else { None }
 }

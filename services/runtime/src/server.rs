@@ -8,18 +8,18 @@ use std::time::Duration;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use malla_balancer::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
 use crate::guard::{Config, Guard};
-use crate::link::CONNECTION_WINDOW_BYTES;
 use crate::shutdown::Shutdown;
 use crate::whole::Whole;
 
-const STREAMS_MAX: u32 = 256;
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// Streams of a connection beyond the calls that may run, so that one more call is refused rather than kept waiting.
+const STREAMS_SPARE: usize = 64;
 const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 const PENDING_RESETS_MAX: usize = 20;
 const LOCAL_RESETS_MAX: usize = 1_024;
@@ -32,6 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// None after the listener is bound; the result is there for the caller's `?`.
 pub async fn serve(listener: TcpListener, guard: Guard, config: &Config, shutdown: Shutdown) -> io::Result<()> {
+    let streams_max = u32::try_from(config.calls_max + STREAMS_SPARE).unwrap_or(u32::MAX);
     let connections = Arc::new(Semaphore::new(config.connections_max));
     let graceful = GracefulShutdown::new();
     let mut draining = pin!(shutdown.draining());
@@ -57,10 +58,11 @@ pub async fn serve(listener: TcpListener, guard: Guard, config: &Config, shutdow
             // hyper's own timeouts begin with the first bytes, and its drain waits for them.
             let mut byte = [0];
             let begun = tokio::select! {
+                biased;
                 begun = tokio::time::timeout(KEEPALIVE, stream.peek(&mut byte)) => begun.is_ok(),
                 () = shutdown.draining() => false,
             };
-            if begun && let Err(error) = watcher.watch(connection(stream, guard)).await {
+            if begun && let Err(error) = watcher.watch(connection(stream, guard, streams_max)).await {
                 tracing::debug!(%error, "a connection ended with an error");
             }
         });
@@ -75,6 +77,7 @@ pub async fn serve(listener: TcpListener, guard: Guard, config: &Config, shutdow
 fn connection(
     stream: TcpStream,
     guard: Guard,
+    streams_max: u32,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     let _ = stream.set_nodelay(true);
     let service =
@@ -82,7 +85,7 @@ fn connection(
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(streams_max)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(HEADER_LIST_BYTES_MAX)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use malla_runtime::{database, status};
+use malla_runtime::status;
+use malla_storage::database;
 use sea_orm::DbErr;
 use tonic::Status;
 

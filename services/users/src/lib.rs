@@ -19,8 +19,9 @@ use std::sync::Arc;
 
 use malla_contracts::descriptors;
 use malla_contracts::malla::users::v1::users_service_server::UsersServiceServer;
-use malla_runtime::database::Store;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_storage::database::Store;
+use malla_storage::keyed::Answers;
 use tonic::service::Routes;
 
 pub use authority::authority;
@@ -52,11 +53,12 @@ impl Module for Users {
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
         let store = Store::open::<migrations::Migrator>(Self::NAME, &config.database, &context).await?;
+        let answers = Answers::of::<Self>(&store, &context)?;
         let (place, probe) = (store.place.clone(), Some(store.probe()));
         let database = store::Database::new(store);
         let tokens = Arc::new(tokens::Tokens::open(database.clone(), &context.auth, &config).await?);
         let accounts = accounts::Accounts::new(database, &config)?;
         let service = service::Service::new(accounts, tokens, context.shutdown);
-        Ok(Running { routes: Routes::new(UsersServiceServer::new(service)), store: place, probe })
+        Ok(Running { routes: Routes::new(answers.around(UsersServiceServer::new(service))), store: place, probe })
     }
 }

@@ -12,6 +12,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m001_users::Migration), Box::new(m002_tokens::Migration)]
+        vec![
+            Box::new(m001_users::Migration),
+            Box::new(m002_tokens::Migration),
+            Box::new(malla_storage::keyed::Migration),
+        ]
     }
 }

@@ -2,9 +2,9 @@
 
 mod entity;
 
-use malla_runtime::database::{Store, now_ms};
+use malla_storage::database::{Store, now_ms, take_turns};
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel as _, NotSet, QueryOrder as _, QuerySelect as _, Set, SqlErr};
+use sea_orm::{Condition, IntoActiveModel as _, NotSet, QueryOrder as _, Set, SqlErr};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -78,6 +78,7 @@ impl Database {
     /// Stores a key if there is none yet.
     pub(crate) async fn add_first_key(&self, key: SigningKey) -> Result<(), Error> {
         let transaction = self.0.begin().await?;
+        take_turns(&transaction).await?;
         if unexpired_keys().one(&transaction).await?.is_none() {
             signing_key::Entity::insert(key.into_active_model()).exec(&transaction).await?;
         }
@@ -88,9 +89,8 @@ impl Database {
     pub(crate) async fn revoke(&self, jti: &str, expires_ms: i64, forget_before: i64) -> Result<bool, Error> {
         let row = revoked_token::ActiveModel { seq: NotSet, jti: Set(jti.to_owned()), expires_ms: Set(expires_ms) };
         let transaction = self.0.begin().await?;
-        // The keys' rows are the lock under which revocations are numbered, where a transaction for writing is none
-        // by itself (PostgreSQL): else a watcher could see number 6, go on from there and never see 5.
-        unexpired_keys().lock_exclusive().all(&transaction).await?;
+        // Else a watcher could see number 6, go on from there and never see 5.
+        take_turns(&transaction).await?;
         revoked_token::Entity::delete_many()
             .filter(revoked_token::Column::ExpiresMs.lt(forget_before))
             .exec(&transaction)
@@ -101,6 +101,11 @@ impl Database {
             Err(error) => return Err(error.into()),
         }
         Ok(true)
+    }
+
+    /// Does something once others can see what this call has written.
+    pub(crate) async fn afterwards(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.afterwards(work).await;
     }
 
     pub(crate) async fn is_revoked(&self, jti: &str) -> Result<bool, Error> {

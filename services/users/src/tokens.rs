@@ -7,8 +7,8 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use malla_runtime::auth::{self, Claims, TOKEN_BYTES_MAX, TOKEN_TYPE};
-use malla_runtime::database::now_ms;
 use malla_runtime::module::StartError;
+use malla_storage::database::now_ms;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -73,7 +73,12 @@ impl Tokens {
         if !self.database.revoke(&claims.jti, claims.exp.saturating_mul(1_000), self.expired_ms()).await? {
             return Err(Error::UnknownToken);
         }
-        self.revoked.send_replace(());
+        let revoked = self.revoked.clone();
+        self.database
+            .afterwards(async move {
+                revoked.send_replace(());
+            })
+            .await;
         Ok(())
     }
 

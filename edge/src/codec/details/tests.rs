@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::*;
 
 fn written(status: &Status) -> Value {
-    serde_json::from_slice(&Details::new([], &Json::default()).json(status)).unwrap()
+    Value::Array(Details::new(Types::new([]), &Json::default()).list(status))
 }
 
 #[test]
@@ -15,10 +15,10 @@ fn known_details_are_written_out() {
     let status = Status::with_error_details(Code::InvalidArgument, "bad", details);
     assert_eq!(
         written(&status),
-        json!({ "code": 3, "message": "bad", "details": [{
+        json!([{
             "@type": "type.googleapis.com/google.rpc.BadRequest",
             "fieldViolations": [{ "field": "sku", "description": "must be given" }],
-        }] })
+        }])
     );
 }
 
@@ -26,7 +26,7 @@ fn known_details_are_written_out() {
 fn stack_traces_stay_inside() {
     let details = ErrorDetails::with_debug_info(vec!["at f".to_owned()], "secret");
     let status = Status::with_error_details(Code::Internal, "bad", details);
-    assert_eq!(written(&status), json!({ "code": 13, "message": "bad", "details": [] }));
+    assert_eq!(written(&status), json!([]));
 }
 
 #[test]
@@ -34,14 +34,11 @@ fn unknown_details_stay_opaque_and_cost_nothing_else() {
     let any = prost_types::Any { type_url: "type.googleapis.com/a.B".into(), value: vec![1, 2] };
     let details = pb::Status { code: 5, message: "gone".into(), details: vec![any] }.encode_to_vec();
     let status = Status::with_details(Code::NotFound, "gone", details.into());
-    assert_eq!(
-        written(&status),
-        json!({ "code": 5, "message": "gone", "details": [{ "@type": "type.googleapis.com/a.B", "value": "AQI=" }] })
-    );
+    assert_eq!(written(&status), json!([{ "@type": "type.googleapis.com/a.B", "value": "AQI=" }]));
 }
 
 #[test]
-fn broken_details_leave_code_and_message() {
+fn broken_details_are_none() {
     let status = Status::with_details(Code::NotFound, "gone", Bytes::from_static(b"\xff"));
-    assert_eq!(written(&status), json!({ "code": 5, "message": "gone", "details": [] }));
+    assert_eq!(written(&status), json!([]));
 }

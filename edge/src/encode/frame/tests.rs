@@ -3,7 +3,7 @@ use super::*;
 fn whole(format: Format, elements: &[&str], error: Option<&str>) -> String {
     let mut bytes = format.open().to_vec();
     for (at, element) in elements.iter().enumerate() {
-        bytes.extend(format.element(element.as_bytes(), at == 0));
+        bytes.extend(format.element(element.as_bytes(), "", at == 0));
     }
     if let Some(error) = error {
         bytes.extend(format.error(error.as_bytes(), elements.is_empty()));
@@ -21,11 +21,19 @@ fn layouts() {
 }
 
 #[test]
+fn ids_are_for_events_alone() {
+    let with = |format: Format, id| String::from_utf8(format.element(b"1", id, true).to_vec()).unwrap();
+    assert_eq!(with(Format::Events, "7"), "id: 7\ndata: 1\n\n");
+    assert_eq!(with(Format::Events, "7\ndata: x"), "data: 1\n\n");
+    assert_eq!((with(Format::Lines, "7"), with(Format::Array, "7")), ("1\n".to_owned(), "1".to_owned()));
+}
+
+#[test]
 fn errors_are_a_last_element() {
-    assert_eq!(whole(Format::Array, &["1"], Some("{}")), r#"[1,{"error":{}}]"#);
-    assert_eq!(whole(Format::Array, &[], Some("{}")), r#"[{"error":{}}]"#);
-    assert_eq!(whole(Format::Lines, &["1"], Some("{}")), "1\n{\"error\":{}}\n");
-    assert_eq!(whole(Format::Events, &[], Some("{}")), ":\n\nevent: error\ndata: {\"error\":{}}\n\n");
+    assert_eq!(whole(Format::Array, &["1"], Some(r#"{"error":{}}"#)), r#"[1,{"error":{}}]"#);
+    assert_eq!(whole(Format::Array, &[], Some(r#"{"error":{}}"#)), r#"[{"error":{}}]"#);
+    assert_eq!(whole(Format::Lines, &["1"], Some(r#"{"error":{}}"#)), "1\n{\"error\":{}}\n");
+    assert_eq!(whole(Format::Events, &[], Some(r#"{"error":{}}"#)), ":\n\nevent: error\ndata: {\"error\":{}}\n\n");
 }
 
 #[test]

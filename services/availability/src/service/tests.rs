@@ -1,19 +1,15 @@
 use std::sync::Arc;
 
-use malla_runtime::database::{self, Store};
-use malla_runtime::module::Context;
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 use tonic::Code;
 
 use super::*;
 use crate::config::Config;
 use crate::migrations::Migrator;
 
-async fn service(dir: &TempDir) -> Service {
-    let context = Context::alone(dir.path().to_owned());
-    let config = database::Config::default();
-    let store = Store::open::<Migrator>("availability", &config, &context).await.expect("a store");
-    Service::new(Cities::new(store, &Config::default()))
+async fn service(place: &Place) -> Service {
+    let store = place.open::<Migrator>("availability").await;
+    Service::new(Cities::new(store, &Config::default()).expect("cities"))
 }
 
 async fn list(service: &Service, include_inactive: bool, page_size: i32, token: &str) -> proto::ListCitiesResponse {
@@ -44,18 +40,14 @@ fn city(active: bool, country: &str, city: &str) -> proto::City {
     proto::City { active, country: country.into(), city: city.into() }
 }
 
-#[tokio::test]
-async fn a_fresh_store_sells_in_leon_only() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn a_fresh_store_sells_in_leon_only(place: Place) {
+    let service = service(&place).await;
     assert_eq!(list(&service, false, 0, "").await.cities, [city(true, "ni", "Leon")]);
     assert_eq!(list(&service, true, 0, "").await.cities.len(), 11);
 }
 
-#[tokio::test]
-async fn pages_together_are_the_list_ordered_by_country_and_city() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn pages_together_are_the_list_ordered_by_country_and_city(place: Place) {
+    let service = service(&place).await;
     let all = list(&service, true, 0, "").await.cities;
     assert!(all.is_sorted_by_key(|city| (city.country.clone(), city.city.to_lowercase())), "{all:?}");
     let (mut seen, mut token) = (Vec::new(), String::new());
@@ -67,18 +59,14 @@ async fn pages_together_are_the_list_ordered_by_country_and_city() {
     assert_eq!((seen, token), (all, String::new()));
 }
 
-#[tokio::test]
-async fn a_token_of_another_list_is_refused() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_token_of_another_list_is_refused(place: Place) {
     let request = proto::ListCitiesRequest { page_token: page::token("no slash"), ..Default::default() };
-    let refused = service(&dir).await.list_cities(Request::new(request)).await.expect_err("refused");
+    let refused = service(&place).await.list_cities(Request::new(request)).await.expect_err("refused");
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
-#[tokio::test]
-async fn a_city_is_cached_without_regard_to_case_until_it_is_written() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn a_city_is_cached_without_regard_to_case_until_it_is_written(place: Place) {
+    let service = service(&place).await;
     let answer = |active: bool, cache: &str| Ok((active, "Leon".to_owned(), cache.to_owned()));
     assert_eq!(get(&service, "NI", "LEON").await, answer(true, "miss"));
     assert_eq!(get(&service, "ni", " leon ").await, answer(true, "hit"));
@@ -90,10 +78,8 @@ async fn a_city_is_cached_without_regard_to_case_until_it_is_written() {
     assert_eq!(get(&service, "es", "leon").await, answer(false, "miss"), "another country's is another city");
 }
 
-#[tokio::test]
-async fn what_is_unknown_missing_or_malformed_is_told_apart() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn what_is_unknown_missing_or_malformed_is_told_apart(place: Place) {
+    let service = service(&place).await;
     assert_eq!(get(&service, "ni", "Masaya").await, Err(Code::NotFound));
     assert_eq!(update(&service, "ni", "Masaya", Some(true)).await, Err(Code::NotFound));
     assert_eq!(upsert(&service, "ni", "Masaya", None).await, Err(Code::InvalidArgument));
@@ -103,10 +89,8 @@ async fn what_is_unknown_missing_or_malformed_is_told_apart() {
 }
 
 /// What a write has changed no reader may see as it was, however they meet.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_old_is_cached_by_readers_that_meet_a_writer() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = Arc::new(service(&dir).await);
+async fn nothing_old_is_cached_by_readers_that_meet_a_writer(place: Place) {
+    let service = Arc::new(service(&place).await);
     for round in 0..20 {
         let readers: Vec<_> = (0..4)
             .map(|_| {
@@ -123,3 +107,12 @@ async fn nothing_old_is_cached_by_readers_that_meet_a_writer() {
         assert_eq!(get(&service, "ni", "leon").await.expect("known").0, active);
     }
 }
+
+malla_storage::on_every_database![
+    a_fresh_store_sells_in_leon_only,
+    pages_together_are_the_list_ordered_by_country_and_city,
+    a_token_of_another_list_is_refused,
+    a_city_is_cached_without_regard_to_case_until_it_is_written,
+    what_is_unknown_missing_or_malformed_is_told_apart,
+    nothing_old_is_cached_by_readers_that_meet_a_writer,
+];

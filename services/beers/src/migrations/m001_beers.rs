@@ -1,6 +1,6 @@
 //! The table of beers, and the beers a fresh store has.
 
-use malla_runtime::database::now_ms;
+use malla_storage::database::now_ms;
 use sea_orm_migration::prelude::*;
 use uuid::Uuid;
 

@@ -1,16 +1,11 @@
-use malla_runtime::database::Store;
-use malla_runtime::module::Context;
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 use tonic::Code;
-
-use malla_runtime::database;
 
 use super::*;
 use crate::migrations::Migrator;
 
-async fn service(dir: &TempDir) -> Service {
-    let context = Context::alone(dir.path().to_owned());
-    let store = Store::open::<Migrator>("beers", &database::Config::default(), &context).await.expect("a store");
+async fn service(place: &Place) -> Service {
+    let store = place.open::<Migrator>("beers").await;
     Service::new(Catalogue::new(store))
 }
 
@@ -37,46 +32,36 @@ async fn update(service: &Service, request: proto::UpdateBeerRequest) -> Result<
     Ok(answer.into_inner().beer.expect("a beer"))
 }
 
-#[tokio::test]
-async fn a_fresh_store_has_three_beers_ordered_by_sku() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let beers = list(&service(&dir).await, 0, String::new()).await.beers;
+async fn a_fresh_store_has_three_beers_ordered_by_sku(place: Place) {
+    let beers = list(&service(&place).await, 0, String::new()).await.beers;
     let seen: Vec<_> = beers.iter().map(|beer| (&*beer.sku, &*beer.name, &*beer.price)).collect();
     assert_eq!(seen, [("123456", "Бургаско", "1.19"), ("123457", "Загорка", "2.00"), ("123458", "Tuborg", "1.50")]);
     assert!(beers.iter().all(|beer| beer.time_created.is_some() && beer.time_created == beer.time_modified));
 }
 
-#[tokio::test]
-async fn pages_together_are_the_list() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn pages_together_are_the_list(place: Place) {
+    let service = service(&place).await;
     let first = list(&service, 2, String::new()).await;
     let second = list(&service, 2, first.next_page_token).await;
     assert_eq!((first.beers.len(), second.beers.len(), &*second.next_page_token), (2, 1, ""));
     assert_eq!(second.beers[0].sku, "123458");
 }
 
-#[tokio::test]
-async fn a_new_beer_can_be_read_after_a_restart() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let made = create(&service(&dir).await, "ipa", "3.1").await.expect("created");
+async fn a_new_beer_can_be_read_after_a_restart(place: Place) {
+    let made = create(&service(&place).await, "ipa", "3.1").await.expect("created");
     assert_eq!(made.price, "3.10");
-    assert_eq!(get(&service(&dir).await, "ipa").await, Ok(made));
+    assert_eq!(get(&service(&place).await, "ipa").await, Ok(made));
 }
 
-#[tokio::test]
-async fn a_bad_field_is_refused_and_a_taken_sku_exists_already() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn a_bad_field_is_refused_and_a_taken_sku_exists_already(place: Place) {
+    let service = service(&place).await;
     assert_eq!(create(&service, "a/b", "1").await, Err(Code::InvalidArgument));
     assert_eq!(create(&service, "ipa", "1.001").await, Err(Code::InvalidArgument));
     assert_eq!(create(&service, "123456", "1").await, Err(Code::AlreadyExists));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_simultaneous_creations_one_wins() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = std::sync::Arc::new(service(&dir).await);
+async fn of_simultaneous_creations_one_wins(place: Place) {
+    let service = std::sync::Arc::new(service(&place).await);
     let tasks: Vec<_> = (0..8)
         .map(|_| {
             let service = service.clone();
@@ -91,10 +76,8 @@ async fn of_simultaneous_creations_one_wins() {
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(Code::AlreadyExists))), "{outcomes:?}");
 }
 
-#[tokio::test]
-async fn an_update_changes_what_is_given_and_nothing_else() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn an_update_changes_what_is_given_and_nothing_else(place: Place) {
+    let service = service(&place).await;
     let before = get(&service, "123456").await.expect("known");
     let nothing = proto::UpdateBeerRequest { sku: "123456".into(), ..Default::default() };
     assert_eq!(update(&service, nothing.clone()).await, Ok(before.clone()));
@@ -108,10 +91,8 @@ async fn an_update_changes_what_is_given_and_nothing_else() {
     assert_eq!(update(&service, nameless).await, Err(Code::InvalidArgument));
 }
 
-#[tokio::test]
-async fn an_unknown_sku_is_not_found() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir).await;
+async fn an_unknown_sku_is_not_found(place: Place) {
+    let service = service(&place).await;
     let delete = |sku: &str| service.delete_beer(Request::new(proto::DeleteBeerRequest { sku: sku.into() }));
     delete("123456").await.expect("deleted");
     assert_eq!(delete("123456").await.expect_err("gone").code(), Code::NotFound);
@@ -122,3 +103,13 @@ async fn an_unknown_sku_is_not_found() {
     let long = service.get_beer(Request::new(proto::GetBeerRequest { sku: "x".repeat(100_000) })).await;
     assert!(long.expect_err("unknown").message().len() < 200, "the answer does not repeat all of what was asked");
 }
+
+malla_storage::on_every_database![
+    a_fresh_store_has_three_beers_ordered_by_sku,
+    pages_together_are_the_list,
+    a_new_beer_can_be_read_after_a_restart,
+    a_bad_field_is_refused_and_a_taken_sku_exists_already,
+    of_simultaneous_creations_one_wins,
+    an_update_changes_what_is_given_and_nothing_else,
+    an_unknown_sku_is_not_found,
+];

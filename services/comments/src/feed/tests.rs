@@ -1,41 +1,37 @@
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 
 use super::*;
 use crate::store::tests::{draft, open};
 
 const SOON: Duration = Duration::from_secs(20);
 
-async fn feed(dir: &TempDir, config: &Config) -> Arc<Feed> {
-    Feed::new(open(dir).await, config, Shutdown::default())
+async fn feed(place: &Place, config: &Config) -> Arc<Feed> {
+    Feed::new(open(place).await, config, Shutdown::default())
 }
 
 async fn next(watch: &mut Watch) -> Result<Comment, Error> {
     tokio::time::timeout(SOON, watch.next()).await.expect("within the time")
 }
 
-#[tokio::test]
-async fn a_watch_gets_its_content_only_from_its_begin_on() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_watch_gets_its_content_only_from_its_begin_on(place: Place) {
     // Polling is out of the way: what comes, comes because of the wake.
-    let feed = feed(&dir, &Config { poll_ms: 60_000, ..Config::default() }).await;
+    let feed = feed(&place, &Config { poll_ms: 60_000, ..Config::default() }).await;
     feed.comments.create(draft("1", "before")).await.expect("stored");
     feed.wake();
-    let mut watch = feed.watch("1").await.expect("a watch");
+    let mut watch = feed.watch("1", None).await.expect("a watch");
     for text in ["one", "two"] {
         feed.comments.create(draft("2", "another content")).await.expect("stored");
         let stored = feed.comments.create(draft("1", text)).await.expect("stored");
         feed.wake();
         assert_eq!(next(&mut watch).await.expect("a comment"), stored);
-        let _second = feed.watch("1").await.expect("a second watch");
+        let _second = feed.watch("1", None).await.expect("a second watch");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_doubled_whenever_a_watch_begins_and_whoever_stores() {
+async fn nothing_is_lost_or_doubled_whenever_a_watch_begins_and_whoever_stores(place: Place) {
     const EACH: i64 = 30;
-    let dir = tempfile::tempdir().expect("a folder");
     let config = Config { poll_ms: 10, ..Config::default() };
-    let feeds = [feed(&dir, &config).await, feed(&dir, &config).await];
+    let feeds = [feed(&place, &config).await, feed(&place, &config).await];
     let mut watches = Vec::new();
     let mut writers = Vec::new();
     for feed in &feeds {
@@ -52,7 +48,7 @@ async fn nothing_is_lost_or_doubled_whenever_a_watch_begins_and_whoever_stores()
         watches.push(tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(at as u64 * 3)).await;
             let before = feed.comments.last_position().await.expect("read");
-            let mut watch = feed.watch("1").await.expect("a watch");
+            let mut watch = feed.watch("1", None).await.expect("a watch");
             let after = feed.comments.last_position().await.expect("read");
             let mut got = Vec::new();
             while got.last().copied().unwrap_or(after) < 2 * EACH {
@@ -69,11 +65,50 @@ async fn nothing_is_lost_or_doubled_whenever_a_watch_begins_and_whoever_stores()
     }
 }
 
-#[tokio::test]
-async fn a_slow_reader_is_ended_and_the_others_are_not() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let feed = feed(&dir, &Config { watch_backlog_max: 4, ..Config::default() }).await;
-    let (mut slow, mut quick) = (feed.watch("1").await.expect("a watch"), feed.watch("1").await.expect("a watch"));
+async fn a_watch_goes_on_where_the_last_one_broke(place: Place) {
+    let feed = feed(&place, &Config { poll_ms: 10, ..Config::default() }).await;
+    let mut stored = Vec::new();
+    for at in 0..i64::from(BATCH) * 2 + 5 {
+        let content = if at % 3 == 0 { "2" } else { "1" };
+        stored.push(feed.comments.create(draft(content, "x")).await.expect("stored"));
+    }
+    let expected = |after: i64, stored: &[Comment]| -> Vec<i64> {
+        let ours = stored.iter().filter(|comment| comment.content_id == "1" && comment.position > after);
+        ours.map(|comment| comment.position).collect()
+    };
+    let writer = tokio::spawn({
+        let feed = feed.clone();
+        async move {
+            let mut stored = Vec::new();
+            for _ in 0..40 {
+                stored.push(feed.comments.create(draft("1", "x")).await.expect("stored"));
+                feed.wake();
+            }
+            stored
+        }
+    });
+    // Each of these watches breaks off after a few comments, and the next one goes on from there.
+    let (mut last, mut got) = (2, Vec::new());
+    while got.len() < 300 {
+        let mut watch = feed.watch("1", Some(last)).await.expect("a watch");
+        for _ in 0..37 {
+            last = next(&mut watch).await.expect("a comment").position;
+            got.push(last);
+        }
+    }
+    stored.extend(writer.await.expect("no panic"));
+    let mut watch = feed.watch("1", Some(last)).await.expect("a watch");
+    let expected = expected(2, &stored);
+    while got.len() < expected.len() {
+        got.push(next(&mut watch).await.expect("a comment").position);
+    }
+    assert_eq!(got, expected);
+}
+
+async fn a_slow_reader_is_ended_and_the_others_are_not(place: Place) {
+    let feed = feed(&place, &Config { watch_backlog_max: 4, ..Config::default() }).await;
+    let (mut slow, mut quick) =
+        (feed.watch("1", None).await.expect("a watch"), feed.watch("1", None).await.expect("a watch"));
     for _ in 0..8 {
         feed.comments.create(draft("1", "x")).await.expect("stored");
         feed.wake();
@@ -82,22 +117,18 @@ async fn a_slow_reader_is_ended_and_the_others_are_not() {
     assert!(matches!(next(&mut slow).await, Err(Error::TooSlow)));
 }
 
-#[tokio::test]
-async fn watchers_are_limited_and_leave_their_place() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let feed = feed(&dir, &Config { watchers_max: 1, ..Config::default() }).await;
-    let watch = feed.watch("1").await.expect("a watch");
-    assert!(matches!(feed.watch("2").await, Err(Error::TooManyWatchers)));
+async fn watchers_are_limited_and_leave_their_place(place: Place) {
+    let feed = feed(&place, &Config { watchers_max: 1, ..Config::default() }).await;
+    let watch = feed.watch("1", None).await.expect("a watch");
+    assert!(matches!(feed.watch("2", None).await, Err(Error::TooManyWatchers)));
     drop(watch);
-    feed.watch("2").await.expect("a free place");
+    feed.watch("2", None).await.expect("a free place");
 }
 
-#[tokio::test]
-async fn the_reading_task_ends_with_the_last_watch_and_comes_back() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let feed = feed(&dir, &Config { poll_ms: 10, ..Config::default() }).await;
+async fn the_reading_task_ends_with_the_last_watch_and_comes_back(place: Place) {
+    let feed = feed(&place, &Config { poll_ms: 10, ..Config::default() }).await;
     for _ in 0..2 {
-        let mut watch = feed.watch("1").await.expect("a watch");
+        let mut watch = feed.watch("1", None).await.expect("a watch");
         let stored = feed.comments.create(draft("1", "x")).await.expect("stored");
         assert_eq!(next(&mut watch).await.expect("a comment"), stored);
         drop(watch);
@@ -112,11 +143,19 @@ async fn the_reading_task_ends_with_the_last_watch_and_comes_back() {
     }
 }
 
-#[tokio::test]
-async fn a_watch_ends_when_the_process_drains() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let feed = feed(&dir, &Config::default()).await;
-    let mut watch = feed.watch("1").await.expect("a watch");
+async fn a_watch_ends_when_the_process_drains(place: Place) {
+    let feed = feed(&place, &Config::default()).await;
+    let mut watch = feed.watch("1", None).await.expect("a watch");
     feed.shutdown.begin(Duration::ZERO).await;
     assert!(matches!(next(&mut watch).await, Err(Error::ShuttingDown)));
 }
+
+malla_storage::on_every_database![
+    a_watch_gets_its_content_only_from_its_begin_on,
+    nothing_is_lost_or_doubled_whenever_a_watch_begins_and_whoever_stores,
+    a_watch_goes_on_where_the_last_one_broke,
+    a_slow_reader_is_ended_and_the_others_are_not,
+    watchers_are_limited_and_leave_their_place,
+    the_reading_task_ends_with_the_last_watch_and_comes_back,
+    a_watch_ends_when_the_process_drains,
+];

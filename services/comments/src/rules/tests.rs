@@ -53,3 +53,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_watch_goes_on_from_a_comment_by_its_id() {
+    assert_eq!(position("").expect("none"), None);
+    assert_eq!((position("0").expect("all"), position("17").expect("one")), (Some(0), Some(17)));
+    for id in ["-1", "x", "1.5", "9223372036854775808"] {
+        assert_eq!(position(id).expect_err("refused").field, "after_id", "{id}");
+    }
+}

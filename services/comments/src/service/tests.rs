@@ -1,10 +1,11 @@
+use malla_storage::testing::Place;
 use tonic::Code;
 
 use super::*;
 use crate::store::tests::open;
 
-async fn service(dir: &tempfile::TempDir, shutdown: Shutdown) -> Service {
-    Service::new(open(dir).await, &Config::default(), shutdown)
+async fn service(place: &Place, shutdown: Shutdown) -> Service {
+    Service::new(open(place).await, &Config::default(), shutdown)
 }
 
 fn new(comment: &str) -> Request<proto::CreateCommentRequest> {
@@ -17,10 +18,8 @@ fn page(content_id: &str, page_size: i32, page_token: &str) -> Request<proto::Li
     Request::new(proto::ListCommentsRequest { content_id, page_size, page_token })
 }
 
-#[tokio::test]
-async fn a_comment_is_answered_and_listed_page_by_page() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir, Shutdown::default()).await;
+async fn a_comment_is_answered_and_listed_page_by_page(place: Place) {
+    let service = service(&place, Shutdown::default()).await;
     let mut stored = Vec::new();
     for text in ["one", "two", "three"] {
         let answer = service.create_comment(new(text)).await.expect("stored").into_inner();
@@ -34,10 +33,8 @@ async fn a_comment_is_answered_and_listed_page_by_page() {
     assert_eq!((second.comments.as_slice(), second.next_page_token.as_str()), (&stored[2..], ""));
 }
 
-#[tokio::test]
-async fn a_page_of_long_comments_ends_before_it_is_too_big_to_be_sent() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir, Shutdown::default()).await;
+async fn a_page_of_long_comments_ends_before_it_is_too_big_to_be_sent(place: Place) {
+    let service = service(&place, Shutdown::default()).await;
     let long = "\u{1F37A}".repeat(4_000);
     for _ in 0..200 {
         service.create_comment(new(&long)).await.expect("stored");
@@ -57,10 +54,8 @@ fn text_bytes(page: &proto::ListCommentsResponse) -> usize {
     page.comments.iter().map(|comment| comment.comment.len() + comment.email.len()).sum()
 }
 
-#[tokio::test]
-async fn what_cannot_be_answered_says_why() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir, Shutdown::default()).await;
+async fn what_cannot_be_answered_says_why(place: Place) {
+    let service = service(&place, Shutdown::default()).await;
     let none = service.list_comments(page("99", 0, "")).await.expect_err("none");
     assert_eq!((none.code(), none.message()), (Code::NotFound, "content_id 99 not found"));
     for bad in [page("", 0, ""), page("1", 1_001, ""), page("1", 0, "zz"), page("1", 0, &page::token("x"))] {
@@ -72,12 +67,10 @@ async fn what_cannot_be_answered_says_why() {
     assert_eq!(refused.code(), Code::InvalidArgument);
 }
 
-#[tokio::test]
-async fn a_watch_sends_comments_and_ends_with_one_status() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_watch_sends_comments_and_ends_with_one_status(place: Place) {
     let shutdown = Shutdown::default();
-    let service = service(&dir, shutdown.clone()).await;
-    let request = Request::new(proto::WatchCommentsRequest { content_id: "1".to_owned() });
+    let service = service(&place, shutdown.clone()).await;
+    let request = Request::new(proto::WatchCommentsRequest { content_id: "1".to_owned(), after_id: String::new() });
     let mut responses = service.watch_comments(request).await.expect("a watch").into_inner();
     let stored = service.create_comment(new("one")).await.expect("stored").into_inner().comment;
     assert_eq!(responses.next().await.expect("open").expect("a comment").comment, stored);
@@ -86,3 +79,10 @@ async fn a_watch_sends_comments_and_ends_with_one_status() {
     assert_eq!((last.code(), last.message()), (Code::Unavailable, "shutting down"));
     assert!(responses.next().await.is_none());
 }
+
+malla_storage::on_every_database![
+    a_comment_is_answered_and_listed_page_by_page,
+    a_page_of_long_comments_ends_before_it_is_too_big_to_be_sent,
+    what_cannot_be_answered_says_why,
+    a_watch_sends_comments_and_ends_with_one_status,
+];

@@ -3,14 +3,15 @@ use std::sync::atomic::Ordering;
 use malla_runtime::auth::Claims;
 use malla_runtime::module::Entry;
 use malla_runtime::policy::Access;
+use malla_storage::testing::Place;
 use tonic::Code;
 
 use super::*;
 use crate::store::tests::{Bench, bench};
 
-async fn service() -> (Service, Bench) {
-    let bench = bench().await;
-    (Service::new(bench.calls.clone(), Shutdown::default()), bench)
+async fn service(place: Place) -> (Service, Bench) {
+    let bench = bench(place).await;
+    (Service::new(bench.calls.clone(), Arc::default(), Shutdown::default()), bench)
 }
 
 /// A request as the guard lets it through.
@@ -39,9 +40,8 @@ fn progress(operation: &proto::Operation) -> Progress {
     OperationMetadata::decode(metadata.value.as_slice()).expect("metadata").state()
 }
 
-#[tokio::test]
-async fn an_operation_shows_its_method_progress_and_result() {
-    let (service, bench) = service().await;
+async fn an_operation_shows_its_method_progress_and_result(place: Place) {
+    let (service, bench) = service(place).await;
     let response = Any { type_url: "type.googleapis.com/google.protobuf.Empty".into(), value: Vec::new() };
     let error = rpc::Status { code: Code::NotFound.into(), message: "gone".into(), details: Vec::new() };
     let rows = [
@@ -68,9 +68,8 @@ async fn an_operation_shows_its_method_progress_and_result() {
     }
 }
 
-#[tokio::test]
-async fn a_list_comes_in_pages_newest_first_and_has_no_filters() {
-    let (service, bench) = service().await;
+async fn a_list_comes_in_pages_newest_first_and_has_no_filters(place: Place) {
+    let (service, bench) = service(place).await;
     for id in ["1", "2", "3"] {
         bench.add(id, "ana", State::Queued, Ok(Vec::new())).await;
     }
@@ -93,9 +92,8 @@ async fn a_list_comes_in_pages_newest_first_and_has_no_filters() {
     }
 }
 
-#[tokio::test]
-async fn a_page_of_big_results_ends_before_it_is_too_big_to_be_sent() {
-    let (service, bench) = service().await;
+async fn a_page_of_big_results_ends_before_it_is_too_big_to_be_sent(place: Place) {
+    let (service, bench) = service(place).await;
     for id in ["1", "2", "3"] {
         let result = Any { type_url: String::new(), value: vec![0; page::BYTES_MAX / 2] }.encode_to_vec();
         bench.add(id, "ana", State::Done, Ok(result)).await;
@@ -110,16 +108,14 @@ async fn a_page_of_big_results_ends_before_it_is_too_big_to_be_sent() {
     assert_eq!((seen, token), (["3", "2", "1"].map(|id| format!("operations/{id}")).to_vec(), String::new()));
 }
 
-#[tokio::test]
-async fn an_answer_repeats_no_more_of_a_request_than_a_header_can_carry() {
-    let (service, _bench) = service().await;
+async fn an_answer_repeats_no_more_of_a_request_than_a_header_can_carry(place: Place) {
+    let (service, _bench) = service(place).await;
     let request = from("ana", proto::GetOperationRequest { name: format!("operations/{}", "x".repeat(100_000)) });
     assert!(service.get_operation(request).await.expect_err("unknown").message().len() < 300);
 }
 
-#[tokio::test]
-async fn names_are_operations_and_an_id() {
-    let (service, _bench) = service().await;
+async fn names_are_operations_and_an_id(place: Place) {
+    let (service, _bench) = service(place).await;
     let rows = [
         ("", Code::InvalidArgument),
         ("operations", Code::InvalidArgument),
@@ -135,16 +131,14 @@ async fn names_are_operations_and_an_id() {
     }
 }
 
-#[tokio::test]
-async fn without_a_user_nothing_is_shown() {
-    let (service, _bench) = service().await;
+async fn without_a_user_nothing_is_shown(place: Place) {
+    let (service, _bench) = service(place).await;
     let request = Request::new(listing(0, String::new()));
     assert_eq!(service.list_operations(request).await.expect_err("refused").code(), Code::Unauthenticated);
 }
 
-#[tokio::test]
-async fn a_wait_ends_when_the_operation_does() {
-    let (service, bench) = service().await;
+async fn a_wait_ends_when_the_operation_does(place: Place) {
+    let (service, bench) = service(place).await;
     bench.add("1", "ana", State::Queued, Ok(Vec::new())).await;
     let cancel = from("ana", proto::CancelOperationRequest { name: "operations/1".into() });
     let (waited, cancelled) = tokio::join!(service.wait_operation(waiting(None)), service.cancel_operation(cancel));
@@ -153,9 +147,8 @@ async fn a_wait_ends_when_the_operation_does() {
     assert_eq!((operation.done, progress(&operation)), (true, Progress::Cancelled));
 }
 
-#[tokio::test]
-async fn a_wait_gives_the_operation_as_it_is_when_its_time_is_over() {
-    let (service, bench) = service().await;
+async fn a_wait_gives_the_operation_as_it_is_when_its_time_is_over(place: Place) {
+    let (service, bench) = service(place).await;
     bench.add("1", "ana", State::Running, Ok(Vec::new())).await;
     let operation = service.wait_operation(waiting(seconds(0))).await.expect("known").into_inner();
     assert_eq!((operation.done, progress(&operation)), (false, Progress::Running));
@@ -167,12 +160,15 @@ async fn a_wait_gives_the_operation_as_it_is_when_its_time_is_over() {
 
 /// Without its policy a method of a foreign proto would be open to anyone.
 #[test]
-fn every_method_is_for_users() {
+fn every_method_is_for_owners() {
     let policies = Entry::of::<crate::Operations>().policies().expect("readable descriptors");
     for method in ["ListOperations", "GetOperation", "DeleteOperation", "CancelOperation", "WaitOperation"] {
         let path = format!("/google.longrunning.Operations/{method}");
-        assert_eq!(policies.get(&path).map(|policy| policy.access), Some(Access::User), "{method}");
+        let expected = if method == "ListOperations" { Access::User } else { Access::OptionalUser };
+        assert_eq!(policies.get(&path).map(|policy| policy.access), Some(expected), "{method}");
     }
+    let accept = policies.get("/malla.operations.v1.OperationsService/AcceptCall");
+    assert_eq!(accept.map(|policy| policy.access), Some(Access::Service));
 }
 
 #[test]
@@ -183,3 +179,14 @@ fn a_wait_is_bounded() {
         assert_eq!(limit(asked).expect("a limit").as_secs(), expected);
     }
 }
+
+malla_storage::on_every_database![
+    an_operation_shows_its_method_progress_and_result,
+    a_list_comes_in_pages_newest_first_and_has_no_filters,
+    a_page_of_big_results_ends_before_it_is_too_big_to_be_sent,
+    an_answer_repeats_no_more_of_a_request_than_a_header_can_carry,
+    names_are_operations_and_an_id,
+    without_a_user_nothing_is_shown,
+    a_wait_ends_when_the_operation_does,
+    a_wait_gives_the_operation_as_it_is_when_its_time_is_over,
+];

@@ -1,32 +1,33 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use malla_runtime::module::Context;
+use malla_storage::testing::Place;
 use sea_orm::ActiveModelTrait as _;
 use sea_orm::IntoActiveModel as _;
-use tempfile::TempDir;
 use tonic::Status;
 
 use super::*;
 use crate::migrations::Migrator;
 
 const RETENTION_MS: i64 = 60_000;
+pub(crate) const DEADLINE_MS: i64 = 3_600_000;
 
-/// Calls in a folder of their own, and the hands of their clock.
+/// Calls in a place of their own, and the hands of their clock.
 pub(crate) struct Bench {
     pub(crate) calls: Arc<Calls>,
     pub(crate) now: Arc<AtomicI64>,
-    _dir: TempDir,
+    pub(crate) clock: Clock,
+    _place: Place,
 }
 
-pub(crate) async fn bench() -> Bench {
-    let (dir, now) = (tempfile::tempdir().expect("a folder"), Arc::new(AtomicI64::new(1_000_000_000)));
-    let context = Context::alone(dir.path().to_owned());
-    let config = malla_runtime::database::Config::default();
-    let store = Store::open::<Migrator>("operations", &config, &context).await.expect("a store");
+pub(crate) async fn bench(place: Place) -> Bench {
+    let now = Arc::new(AtomicI64::new(1_000_000_000));
+    let config =
+        Config { retention_ms: RETENTION_MS, deadline_ms: DEADLINE_MS, unfinished_max: 10, ..Config::default() };
+    let store = place.open::<Migrator>("operations").await;
     let hands = now.clone();
     let clock: Clock = Arc::new(move || hands.load(Ordering::SeqCst));
-    Bench { calls: Arc::new(Calls::new(store, RETENTION_MS, clock)), now, _dir: dir }
+    Bench { calls: Arc::new(Calls::new(store, config, clock.clone())), now, clock, _place: place }
 }
 
 impl Bench {
@@ -47,6 +48,14 @@ impl Bench {
             created_ms: now,
             modified_ms: now,
             expires_ms: done.then_some(now + RETENTION_MS),
+            username: owner.into(),
+            idempotency_key: None,
+            response_type: "malla.comments.v1.CreateCommentResponse".into(),
+            confirmed: true,
+            crashes: 0,
+            deadline_ms: now + DEADLINE_MS,
+            next_attempt_ms: now,
+            rung_ms: now,
         };
         call.into_active_model().insert(&self.calls.store.connection).await.expect("a new id");
     }
@@ -65,9 +74,8 @@ fn code<T>(result: Result<T, Error>) -> Result<T, Code> {
     result.map_err(|error| Status::from(error).code())
 }
 
-#[tokio::test]
-async fn only_a_queued_call_is_cancelled_and_the_others_are_left_alone() {
-    let bench = bench().await;
+async fn only_a_queued_call_is_cancelled_and_the_others_are_left_alone(place: Place) {
+    let bench = bench(place).await;
     bench.add_all("ana").await;
     for (id, state) in ALL {
         let before = bench.calls.get("ana", id).await.expect("known");
@@ -82,9 +90,8 @@ async fn only_a_queued_call_is_cancelled_and_the_others_are_left_alone() {
     }
 }
 
-#[tokio::test]
-async fn only_a_done_call_is_deleted() {
-    let bench = bench().await;
+async fn only_a_done_call_is_deleted(place: Place) {
+    let bench = bench(place).await;
     bench.add_all("ana").await;
     for (id, state) in ALL {
         let deleted = code(bench.calls.delete("ana", id).await);
@@ -94,9 +101,8 @@ async fn only_a_done_call_is_deleted() {
     assert_eq!(left.iter().map(|call| call.id.as_str()).collect::<Vec<_>>(), ["2", "1"]);
 }
 
-#[tokio::test]
-async fn anothers_call_does_not_exist() {
-    let bench = bench().await;
+async fn anothers_call_does_not_exist(place: Place) {
+    let bench = bench(place).await;
     bench.add_all("ana").await;
     for (id, _) in ALL {
         assert_eq!(code(bench.calls.get("bob", id).await), Err(Code::NotFound));
@@ -108,9 +114,23 @@ async fn anothers_call_does_not_exist() {
     assert_eq!(bench.calls.get("ana", "1").await.expect("known").state, State::Queued);
 }
 
-#[tokio::test]
-async fn a_result_is_kept_for_its_retention_and_work_for_as_long_as_it_takes() {
-    let bench = bench().await;
+async fn what_nobody_in_particular_owns_is_theirs_who_know_its_id_and_in_no_list(place: Place) {
+    let bench = bench(place).await;
+    bench.add("1", "", State::Queued, Ok(Vec::new())).await;
+    bench.add("2", "ana", State::Queued, Ok(Vec::new())).await;
+    for owner in ["", "ana", "bob"] {
+        assert!(bench.calls.get(owner, "1").await.is_ok(), "{owner:?}");
+        let listed = bench.calls.list(owner, None, 10).await.expect("a list");
+        assert!(owner.is_empty() || listed.iter().all(|call| call.owner == owner), "{listed:?}");
+    }
+    assert_eq!(code(bench.calls.get("", "2").await), Err(Code::NotFound));
+    assert_eq!(code(bench.calls.cancel("", "2").await), Err(Code::NotFound));
+    bench.calls.cancel("", "1").await.expect("by possession");
+    bench.calls.delete("", "1").await.expect("by possession");
+}
+
+async fn a_result_is_kept_for_its_retention_and_work_for_as_long_as_it_takes(place: Place) {
+    let bench = bench(place).await;
     bench.add_all("ana").await;
     bench.now.fetch_add(RETENTION_MS - 1, Ordering::SeqCst);
     assert_eq!(bench.calls.sweep().await.expect("a sweep"), 0);
@@ -120,9 +140,8 @@ async fn a_result_is_kept_for_its_retention_and_work_for_as_long_as_it_takes() {
     assert_eq!(bench.calls.sweep().await.expect("a sweep"), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn cancelled_and_deleted_at_once_a_call_is_cancelled_before_it_is_gone() {
-    let bench = bench().await;
+async fn cancelled_and_deleted_at_once_a_call_is_cancelled_before_it_is_gone(place: Place) {
+    let bench = bench(place).await;
     for id in 0..20 {
         let id = id.to_string();
         bench.add(&id, "ana", State::Queued, Ok(Vec::new())).await;
@@ -134,3 +153,12 @@ async fn cancelled_and_deleted_at_once_a_call_is_cancelled_before_it_is_gone() {
         assert!(matches!(deleted, Ok(()) | Err(Code::FailedPrecondition)), "{deleted:?}");
     }
 }
+
+malla_storage::on_every_database![
+    only_a_queued_call_is_cancelled_and_the_others_are_left_alone,
+    only_a_done_call_is_deleted,
+    anothers_call_does_not_exist,
+    what_nobody_in_particular_owns_is_theirs_who_know_its_id_and_in_no_list,
+    a_result_is_kept_for_its_retention_and_work_for_as_long_as_it_takes,
+    cancelled_and_deleted_at_once_a_call_is_cancelled_before_it_is_gone,
+];

@@ -18,7 +18,7 @@ fn a_sku_must_be_given() {
 
 #[test]
 fn the_dearest_order_has_a_total() {
-    let lines = std::iter::repeat_n((QUANTITY_MAX, decimal::MINOR_MAX), LINES_MAX as usize);
+    let lines = std::iter::repeat_n((QUANTITY_MAX, decimal::MINOR_MAX), LINES_MAX);
     assert_eq!(total(lines), Some(99_999_999_000_000_000));
 }
 

@@ -1,4 +1,5 @@
 use malla_runtime::auth::Claims;
+use malla_storage::testing::Place;
 use tonic::Code;
 
 use super::*;
@@ -17,10 +18,8 @@ fn add(sku: &str, quantity: i32) -> proto::AddBeerRequest {
     proto::AddBeerRequest { sku: sku.into(), quantity }
 }
 
-#[tokio::test]
-async fn money_is_written_down_at_checkout() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = Service { orders: orders(&dir, &shelf(&[("a", "1.19")])).await };
+async fn money_is_written_down_at_checkout(place: Place) {
+    let service = Service { orders: orders(&place, &shelf(&[("a", "1.19")])).await };
     let open = service.add_beer(call(add("a", 2))).await.expect("added").into_inner().order.expect("an order");
     assert_eq!((open.is_open, &*open.total, &*open.beers[0].unit_price), (true, "", ""));
     let current = service.get_current_order(call(proto::GetCurrentOrderRequest {})).await.expect("open");
@@ -38,10 +37,8 @@ async fn money_is_written_down_at_checkout() {
     assert_eq!(got.into_inner().order, Some(closed));
 }
 
-#[tokio::test]
-async fn a_missing_field_or_caller_is_refused() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = Service { orders: orders(&dir, &shelf(&[("a", "1")])).await };
+async fn a_missing_field_or_caller_is_refused(place: Place) {
+    let service = Service { orders: orders(&place, &shelf(&[("a", "1")])).await };
     for request in [add("", 1), add("a", 0), add("a", -1), add("a", 1_000_001)] {
         let status = service.add_beer(call(request.clone())).await.expect_err("refused");
         assert_eq!(status.code(), Code::InvalidArgument, "{request:?}");
@@ -52,10 +49,8 @@ async fn a_missing_field_or_caller_is_refused() {
     assert_eq!(nobody.expect_err("refused").code(), Code::Unauthenticated);
 }
 
-#[tokio::test]
-async fn pages_together_are_the_list() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = Service { orders: orders(&dir, &shelf(&[("a", "1")])).await };
+async fn pages_together_are_the_list(place: Place) {
+    let service = Service { orders: orders(&place, &shelf(&[("a", "1")])).await };
     for _ in 0..3 {
         service.add_beer(call(add("a", 1))).await.expect("added");
         service.checkout(call(proto::CheckoutRequest {})).await.expect("closed");
@@ -70,3 +65,9 @@ async fn pages_together_are_the_list() {
     assert_eq!([first.orders, second.orders].concat(), all.orders);
     assert_eq!((all.orders.len(), &*second.next_page_token), (3, ""));
 }
+
+malla_storage::on_every_database![
+    money_is_written_down_at_checkout,
+    a_missing_field_or_caller_is_refused,
+    pages_together_are_the_list,
+];

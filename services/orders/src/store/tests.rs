@@ -1,15 +1,11 @@
-use malla_runtime::database;
 use malla_runtime::decimal::MINOR_MAX;
-use malla_runtime::module::Context;
+use malla_storage::testing::Place;
 
 use super::*;
 use crate::migrations::Migrator;
 
-#[tokio::test]
-async fn a_line_holds_a_million_and_an_order_a_thousand_lines() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let context = Context::alone(dir.path().to_owned());
-    let store = Store::open::<Migrator>("orders", &database::Config::default(), &context).await.expect("a store");
+async fn a_line_holds_a_million_and_an_order_a_thousand_lines(place: Place) {
+    let store = place.open::<Migrator>("orders").await;
     let book = Book::new(store);
     let beer = |sku: &str| Beer { id: String::new(), sku: sku.to_owned(), price_minor: MINOR_MAX };
 
@@ -28,15 +24,12 @@ async fn a_line_holds_a_million_and_an_order_a_thousand_lines() {
     let closed = book.close(open, &prices).await.expect("written").expect("unchanged");
     assert_eq!(closed.order.total_minor, Some(99_999_999_000_000_000));
     let stored = book.get("ann", &closed.order.id).await.expect("stored");
-    assert_eq!(stored.lines.len() as u64, LINES_MAX);
+    assert_eq!(stored.lines.len(), LINES_MAX);
     assert!(stored.lines.iter().all(|line| line.unit_price_minor == Some(MINOR_MAX)));
 }
 
-#[tokio::test]
-async fn an_order_that_was_changed_since_it_was_read_is_not_closed() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let context = Context::alone(dir.path().to_owned());
-    let store = Store::open::<Migrator>("orders", &database::Config::default(), &context).await.expect("a store");
+async fn an_order_that_was_changed_since_it_was_read_is_not_closed(place: Place) {
+    let store = place.open::<Migrator>("orders").await;
     let book = Book::new(store);
     let beer = Beer { id: String::new(), sku: "a".into(), price_minor: 1 };
     let prices = HashMap::from([("a".to_owned(), 1)]);
@@ -48,3 +41,8 @@ async fn an_order_that_was_changed_since_it_was_read_is_not_closed() {
     assert_eq!(closed.order.total_minor, Some(2));
     assert_eq!(book.close(changed, &prices).await.expect("no error"), None, "an order is closed once");
 }
+
+malla_storage::on_every_database![
+    a_line_holds_a_million_and_an_order_a_thousand_lines,
+    an_order_that_was_changed_since_it_was_read_is_not_closed,
+];

@@ -3,9 +3,7 @@ mod availability;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use malla_runtime::database::{self, Store};
-use malla_runtime::module::Context;
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 use tonic::Code;
 
 use super::*;
@@ -18,15 +16,14 @@ use crate::weather::{self, Weather};
 const UMBRELLA: &str = "AZ00001";
 const ICE_CREAM: &str = "AZ00002";
 
-async fn service(dir: &TempDir, weather: &weather::Config) -> Arc<Service> {
-    configured(dir, Config { weather: weather.clone(), ..Config::default() }).await
+async fn service(place: &Place, weather: &weather::Config) -> Arc<Service> {
+    configured(place, Config { weather: weather.clone(), ..Config::default() }).await
 }
 
-async fn configured(dir: &TempDir, config: Config) -> Arc<Service> {
-    let context = Context::alone(dir.path().to_owned());
-    let store = Store::open::<Migrator>("pricing", &database::Config::default(), &context).await.expect("a store");
+async fn configured(place: &Place, config: Config) -> Arc<Service> {
+    let store = place.open::<Migrator>("pricing").await;
     let weather = Weather::new(&config.weather).expect("a client");
-    Arc::new(Service::new(Quotes::new(Products::new(store), availability::link(), weather, &config)))
+    Arc::new(Service::new(Quotes::new(Products::new(store), availability::link(), weather, &config).expect("quotes")))
 }
 
 async fn quote(service: &Service, sku: &str, country: &str, city: &str) -> Result<proto::Quote, Status> {
@@ -56,10 +53,8 @@ fn snow(variation: f64) -> proto::Rule {
     }
 }
 
-#[tokio::test]
-async fn a_fresh_store_has_two_products_with_two_rules_a_city() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir, &weather::Config::default()).await;
+async fn a_fresh_store_has_two_products_with_two_rules_a_city(place: Place) {
+    let service = service(&place, &weather::Config::default()).await;
     let list =
         |page_token| service.list_products(Request::new(proto::ListProductsRequest { page_size: 1, page_token }));
     let first = list(String::new()).await.expect("a page").into_inner();
@@ -81,11 +76,9 @@ async fn a_fresh_store_has_two_products_with_two_rules_a_city() {
     assert_eq!(first, [("Alcala de Henares", 0.5, 599), ("Alcala de Henares", 1.5, 804)]);
 }
 
-#[tokio::test]
-async fn a_quote_follows_the_weather() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_quote_follows_the_weather(place: Place) {
     let (weather, _) = provider().await;
-    let service = service(&dir, &weather).await;
+    let service = service(&place, &weather).await;
     for (sku, city, variation, price) in [
         (UMBRELLA, "Leon", 1.5, "15.00"),
         (ICE_CREAM, "Leon", 0.5, "5.00"),
@@ -99,11 +92,9 @@ async fn a_quote_follows_the_weather() {
     }
 }
 
-#[tokio::test]
-async fn a_quote_is_cached_without_regard_to_case_until_a_write() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_quote_is_cached_without_regard_to_case_until_a_write(place: Place) {
     let (weather, hits) = provider().await;
-    let service = service(&dir, &weather).await;
+    let service = service(&place, &weather).await;
     quote(&service, UMBRELLA, "ni", "Managua").await.expect("a quote");
     let again = quote(&service, UMBRELLA, "NI", "MANAGUA").await.expect("a quote");
     assert_eq!((&*again.cache, &*again.country, &*again.city), ("hit", "NI", "MANAGUA"), "places are as asked");
@@ -122,12 +113,10 @@ async fn a_quote_is_cached_without_regard_to_case_until_a_write() {
     assert_eq!(after.cache, "miss");
 }
 
-#[tokio::test]
-async fn a_cached_quote_expires() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_cached_quote_expires(place: Place) {
     let (weather, hits) = provider().await;
     assert_eq!(Config::default().cache_ttl_ms, 5 * 60 * 1_000);
-    let service = configured(&dir, Config { cache_ttl_ms: 1, weather, ..Config::default() }).await;
+    let service = configured(&place, Config { cache_ttl_ms: 1, weather, ..Config::default() }).await;
     // The cache has a clock of its own, so quotes are made until one of them is late enough.
     for _ in 0..10_000 {
         let made = quote(&service, UMBRELLA, "ni", "Leon").await.expect("a quote");
@@ -139,13 +128,11 @@ async fn a_cached_quote_expires() {
     panic!("the quote never expired");
 }
 
-#[tokio::test]
-async fn without_the_weather_the_price_stays_and_nothing_is_cached() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn without_the_weather_the_price_stays_and_nothing_is_cached(place: Place) {
     let (config, hits) = provider().await;
     let impatient = weather::Config { timeout_ms: SHORT_MS, ..config.clone() };
     for city in ["Slow", "Garbage", "Huge", "Moved", "Broken", "Unknown"] {
-        let service = service(&dir, if city == "Slow" { &impatient } else { &config }).await;
+        let service = service(&place, if city == "Slow" { &impatient } else { &config }).await;
         hits.store(0, Ordering::SeqCst);
         for _ in 0..2 {
             let quote = quote(&service, UMBRELLA, "ni", city).await.expect("a quote");
@@ -154,15 +141,13 @@ async fn without_the_weather_the_price_stays_and_nothing_is_cached() {
         }
         assert_eq!(hits.load(Ordering::SeqCst), 2, "{city}");
     }
-    let unset = service(&dir, &weather::Config::default()).await;
+    let unset = service(&place, &weather::Config::default()).await;
     assert_eq!(quote(&unset, UMBRELLA, "ni", "Leon").await.expect("a quote").weather, "unavailable");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn simultaneous_quotes_ask_the_provider_once() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn simultaneous_quotes_ask_the_provider_once(place: Place) {
     let (weather, hits) = provider().await;
-    let service = service(&dir, &weather).await;
+    let service = service(&place, &weather).await;
     let tasks: Vec<_> = (0..16)
         .map(|_| {
             let service = service.clone();
@@ -175,11 +160,9 @@ async fn simultaneous_quotes_ask_the_provider_once() {
     assert_eq!(hits.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
-async fn a_quote_needs_a_product_and_an_open_city() {
-    let dir = tempfile::tempdir().expect("a folder");
+async fn a_quote_needs_a_product_and_an_open_city(place: Place) {
     let (weather, hits) = provider().await;
-    let service = service(&dir, &weather).await;
+    let service = service(&place, &weather).await;
     for (sku, country, city, code) in [
         ("none", "ni", "Leon", Code::NotFound),
         (UMBRELLA, "ni", "Nowhere", Code::NotFound),
@@ -195,10 +178,8 @@ async fn a_quote_needs_a_product_and_an_open_city() {
     assert_eq!(hits.load(Ordering::SeqCst), 0, "the weather is asked for last");
 }
 
-#[tokio::test]
-async fn rules_come_and_go_with_known_products() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir, &weather::Config::default()).await;
+async fn rules_come_and_go_with_known_products(place: Place) {
+    let service = service(&place, &weather::Config::default()).await;
     assert_eq!(create_rule(&service, "none", Some(snow(1.0))).await, Err(Code::NotFound));
     assert_eq!(create_rule(&service, UMBRELLA, Some(snow(1.0001))).await, Err(Code::InvalidArgument));
     assert_eq!(create_rule(&service, UMBRELLA, None).await, Err(Code::InvalidArgument));
@@ -215,10 +196,8 @@ async fn rules_come_and_go_with_known_products() {
     assert_eq!(delete(UMBRELLA).await.expect_err("gone").code(), Code::NotFound);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_product_has_a_thousand_rules_at_most() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let service = service(&dir, &weather::Config::default()).await;
+async fn a_product_has_a_thousand_rules_at_most(place: Place) {
+    let service = service(&place, &weather::Config::default()).await;
     let more = rules::RULES_MAX - 22 - 3;
     for _ in 0..more {
         create_rule(&service, UMBRELLA, Some(snow(1.0))).await.expect("a rule");
@@ -236,3 +215,15 @@ async fn a_product_has_a_thousand_rules_at_most() {
     assert_eq!(refused, [Code::FailedPrecondition; 3]);
     assert_eq!(list_rules(&service, UMBRELLA).await.expect("rules").len(), 1_000);
 }
+
+malla_storage::on_every_database![
+    a_fresh_store_has_two_products_with_two_rules_a_city,
+    a_quote_follows_the_weather,
+    a_quote_is_cached_without_regard_to_case_until_a_write,
+    a_cached_quote_expires,
+    without_the_weather_the_price_stays_and_nothing_is_cached,
+    simultaneous_quotes_ask_the_provider_once,
+    a_quote_needs_a_product_and_an_open_city,
+    rules_come_and_go_with_known_products,
+    a_product_has_a_thousand_rules_at_most,
+];

@@ -47,10 +47,19 @@ fn numbers_are_held_to_their_ranges() {
 
 #[test]
 fn keys_have_255_characters_and_none_is_none() {
+    let key = |text: &str| key(text.to_owned(), None, "user a");
     assert_eq!(key("").expect("none"), None);
     let longest = "é".repeat(255);
-    assert_eq!(key(&longest).expect("valid"), Some(longest.as_str()));
+    assert_eq!(key(&longest).expect("valid"), Some(longest.clone()));
     assert_eq!(field(key(&"k".repeat(256))), "idempotency_key");
+}
+
+#[test]
+fn a_calls_key_is_its_callers_and_agrees_with_the_messages() {
+    let of_call = |text: &str, owner: &str| key(text.to_owned(), Some("k"), owner);
+    assert_eq!(of_call("k", "user a").expect("valid").as_deref(), Some("k"));
+    assert_ne!(of_call("", "user a").expect("valid"), of_call("", "user b").expect("valid"));
+    assert_eq!(field(of_call("other", "user a")), "idempotency_key");
 }
 
 #[test]

@@ -1,15 +1,24 @@
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use futures_util::FutureExt as _;
+use malla_contracts::malla::queue::v1::queue_service_client::QueueServiceClient;
+use malla_contracts::malla::queue::v1::queue_service_server::QueueServiceServer;
+use malla_runtime::module::Context;
+use malla_storage::keyed::Answers;
+use malla_storage::testing::Place;
 use prost_types::{ListValue, Struct};
 use tonic::Code;
 
 use super::*;
+use crate::Queue;
 use crate::config::Config;
-use crate::store::tests::{Bench, bench};
+use crate::migrations::Migrator;
+use crate::store::Sql;
+use crate::store::tests::{Bench, bench, redis};
 
 async fn service(config: Config) -> (Service, Bench) {
     let bench = bench(config).await;
-    (Service::new(bench.messages.clone(), Shutdown::default()), bench)
+    (Service::new(bench.messages.clone(), 1, Shutdown::default()), bench)
 }
 
 fn string(text: &str) -> Value {
@@ -58,6 +67,35 @@ async fn a_message_above_its_limit_is_refused_and_not_stored() {
     assert_eq!(push(&service, None).await, Err(Code::InvalidArgument));
     assert_eq!(bench.messages.count("default").await.expect("a count"), 0);
     push(&service, Some(string("12345678"))).await.expect("10 bytes with its quotes");
+}
+
+fn keyed<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("idempotency-key", "k".parse().expect("a key"));
+    request
+}
+
+#[tokio::test]
+async fn in_redis_a_push_has_a_key_and_what_cannot_keep_its_answer_refuses_one() {
+    let Some(bench) = redis(Config::default()).await else { return };
+    let service = Service::new(bench.messages.clone(), 1, Shutdown::default());
+    let push = || proto::PushRequest { body: Some(string("x")), ..proto::PushRequest::default() };
+    let first = service.push(keyed(push())).await.expect("room").into_inner();
+    assert_eq!(service.push(keyed(push())).await.expect("the same").into_inner(), first);
+
+    let refused = [
+        service.pop(keyed(proto::PopRequest::default())).await.err(),
+        service.receive(keyed(proto::ReceiveRequest::default())).await.err(),
+        service.nack(keyed(proto::NackRequest::default())).await.err(),
+        service.redrive(keyed(proto::RedriveRequest::default())).await.err(),
+    ];
+    for status in refused {
+        let status = status.expect("refused");
+        assert_eq!((status.code(), status.message().contains("in Redis")), (Code::InvalidArgument, true), "{status}");
+    }
+    let message = receive(&service, 0).await.pop().expect("still there");
+    let ack = proto::AckRequest { queue: String::new(), id: message.id, receipt: message.receipt };
+    service.ack(keyed(ack)).await.expect("acknowledged");
 }
 
 #[tokio::test]
@@ -111,6 +149,43 @@ async fn a_waiting_receiver_gets_the_message_when_it_comes() {
     assert_eq!(received[0].id, pushed.expect("room"));
 }
 
+/// The receiver sees a message, and in its transaction does not: the clock is ahead for one look.
+#[tokio::test]
+async fn a_keyed_receiver_that_got_nothing_lets_others_push_while_it_waits() {
+    let place = Place::sqlite();
+    let (store, context) = (place.open::<Migrator>("queue").await, Context::alone(place.dir.path().to_owned()));
+    let (ahead, looks) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
+    let (by, counted) = (ahead.clone(), looks.clone());
+    let clock = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        1_000_000_000 + by.swap(0, Ordering::SeqCst)
+    };
+    let messages = Arc::new(Sql::new(store.clone(), Config::default(), Arc::new(clock)));
+    messages.push("default", Body::new(Some(&string("later"))).expect("a body"), None, 1_000).await.expect("room");
+    let service = Service::new(messages.clone(), 1, Shutdown::default());
+    let answers = Answers::of::<Queue>(&store, &context).expect("descriptors");
+    let client = QueueServiceClient::new(answers.around(QueueServiceServer::new(service)));
+
+    ahead.store(1_000, Ordering::SeqCst);
+    looks.store(0, Ordering::SeqCst);
+    let request = || proto::ReceiveRequest { wait_ms: 20_000, ..proto::ReceiveRequest::default() };
+    let mut receiver = client.clone();
+    let received = tokio::spawn(async move { receiver.receive(keyed(request())).await });
+    // The first look asks the clock twice.
+    while looks.load(Ordering::SeqCst) < 3 {
+        assert!(!received.is_finished(), "it does not wait");
+        tokio::task::yield_now().await;
+    }
+    let push = proto::PushRequest { body: Some(string("now")), ..proto::PushRequest::default() };
+    let mut pusher = client.clone();
+    let pushed = tokio::time::timeout(Duration::from_secs(2), pusher.push(push)).await.expect("nobody in the way");
+    pushed.expect("room");
+    let received = received.await.expect("no panic").expect("leases").into_inner();
+    assert_eq!(received.messages[0].body, Some(string("now")));
+    let again = client.clone().receive(keyed(request())).await.expect("the same answer").into_inner();
+    assert_eq!(again, received);
+}
+
 #[tokio::test]
 async fn draining_ends_the_wait_with_nothing() {
     let (service, _bench) = service(Config::default()).await;
@@ -124,6 +199,72 @@ async fn the_store_is_named_and_unavailable_when_it_does_not_answer() {
     let (service, bench) = service(Config::default()).await;
     let check = || service.check_store(Request::new(proto::CheckStoreRequest {}));
     assert_eq!(check().await.expect("a sign of life").into_inner().store, "sqlite");
-    bench.messages.close().await;
+    bench.close().await;
     assert_eq!(check().await.expect_err("closed").code(), Code::Unavailable);
+}
+
+async fn subscribe(
+    service: &Service,
+    max_in_flight: i32,
+) -> BoxStream<'static, Result<proto::SubscribeResponse, Status>> {
+    let request = proto::SubscribeRequest { max_in_flight, ..proto::SubscribeRequest::default() };
+    service.subscribe(Request::new(request)).await.expect("a stream").into_inner()
+}
+
+async fn next(
+    stream: &mut BoxStream<'static, Result<proto::SubscribeResponse, Status>>,
+) -> Option<Result<proto::Message, Code>> {
+    let next = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.expect("in time")?;
+    Some(next.map(|response| response.message.expect("a message")).map_err(|status| status.code()))
+}
+
+#[tokio::test]
+async fn a_stream_leases_as_many_as_it_may_have_and_goes_on_when_one_is_settled() {
+    let (service, bench) = service(Config::default()).await;
+    let mut stream = subscribe(&service, 1).await;
+    let (first, _) = tokio::join!(next(&mut stream), push(&service, Some(string("x"))));
+    let first = first.expect("a message").expect("no error");
+    push(&service, Some(string("y"))).await.expect("room");
+    assert!(stream.next().now_or_never().is_none());
+    let refused = service.subscribe(Request::new(proto::SubscribeRequest::default())).await;
+    assert_eq!(refused.err().map(|status| status.code()), Some(Code::ResourceExhausted));
+
+    let ack = proto::AckRequest { queue: String::new(), id: first.id, receipt: first.receipt };
+    let (second, acked) = tokio::join!(next(&mut stream), service.ack(Request::new(ack)));
+    acked.expect("acknowledged");
+    let second = second.expect("a message").expect("no error");
+    assert_eq!(second.body, Some(string("y")));
+
+    // The stream breaks: the message comes back when its lease ends.
+    drop(stream);
+    assert_eq!(receive(&service, 0).await, []);
+    bench.now.fetch_add(30_000, Ordering::SeqCst);
+    assert_eq!(next(&mut subscribe(&service, 1).await).await.expect("again").expect("no error").id, second.id);
+}
+
+#[tokio::test]
+async fn a_stream_hands_out_no_message_whose_lease_has_ended() {
+    let (service, bench) = service(Config::default()).await;
+    for text in ["x", "y", "z"] {
+        push(&service, Some(string(text))).await.expect("room");
+    }
+    let mut stream = subscribe(&service, 3).await;
+    assert_eq!(next(&mut stream).await.expect("a message").expect("no error").attempts, 1);
+    // Read late: the other two were leased with the first.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(30_000)).await;
+    tokio::time::resume();
+    let now = bench.now.fetch_add(30_000, Ordering::SeqCst) + 30_000;
+    let message = next(&mut stream).await.expect("a message").expect("no error");
+    assert_eq!((message.attempts, message.lease_expire_time), (2, Some(timestamp(now + 30_000))));
+}
+
+#[tokio::test]
+async fn draining_ends_a_stream() {
+    let (service, _bench) = service(Config::default()).await;
+    let mut stream = subscribe(&service, 1).await;
+    let shutdown = service.shutdown.clone();
+    let (ended, ()) = tokio::join!(next(&mut stream), shutdown.begin(Duration::ZERO));
+    assert_eq!(ended, Some(Err(Code::Unavailable)));
+    assert_eq!(next(&mut stream).await, None);
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::{
-    Authority, Caller, Change, Claims, Config, FRESH, LEEWAY_S, MESH_TOKEN, TOKEN_BYTES_MAX, TOKEN_TYPE, bearer,
-    validation,
+    Authority, Caller, Change, Claims, Config, FRESH, LEEWAY_S, MESH_TOKEN, ON_BEHALF_OF, TOKEN_BYTES_MAX, TOKEN_TYPE,
+    bearer, validation,
 };
 use crate::config::Secret;
 use crate::policy::Access;
@@ -60,7 +60,9 @@ impl Authenticator {
     pub fn authenticate(&self, headers: &HeaderMap, access: Access) -> Result<Caller, Status> {
         match access {
             Access::Anyone => Ok(Caller::Anonymous),
-            Access::User => self.user(bearer(headers)?).map(Caller::User),
+            Access::User | Access::OptionalUser if headers.contains_key(ON_BEHALF_OF) => self.on_behalf(headers),
+            Access::OptionalUser if !headers.contains_key(header::AUTHORIZATION) => Ok(Caller::Anonymous),
+            Access::User | Access::OptionalUser => self.user(bearer(headers)?).map(Caller::User),
             Access::Operator => {
                 let token = bearer(headers)?;
                 if same(token, self.operator_token.expose()) {
@@ -71,11 +73,24 @@ impl Authenticator {
                     Err(_) => Err(Status::unauthenticated("this is not the operators' token")),
                 }
             }
-            Access::Service => match headers.get(MESH_TOKEN).and_then(|token| token.to_str().ok()) {
-                Some(token) if same(token, self.mesh_token.expose()) => Ok(Caller::Service),
-                _ => Err(Status::permission_denied("this call is for services of the mesh")),
-            },
+            Access::Service => self.service(headers),
         }
+    }
+
+    fn service(&self, headers: &HeaderMap) -> Result<Caller, Status> {
+        match headers.get(MESH_TOKEN).and_then(|token| token.to_str().ok()) {
+            Some(token) if same(token, self.mesh_token.expose()) => Ok(Caller::Service),
+            _ => Err(Status::permission_denied("this call is for services of the mesh")),
+        }
+    }
+
+    /// The user a service of the mesh calls for, long after the user's token was checked.
+    fn on_behalf(&self, headers: &HeaderMap) -> Result<Caller, Status> {
+        self.service(headers)?;
+        let user = headers.get(ON_BEHALF_OF).and_then(|user| std::str::from_utf8(user.as_bytes()).ok());
+        let user = user.and_then(|user| user.split_once(';')).filter(|(sub, _)| !sub.is_empty());
+        let (sub, username) = user.ok_or_else(|| Status::unauthenticated("it is not said for whom the call is"))?;
+        Ok(Caller::User(Claims { sub: sub.into(), username: username.into(), ..Claims::default() }))
     }
 
     /// Whose a token is.

@@ -33,6 +33,17 @@ async fn the_next_hop_gets_less_time_than_this_one() {
     assert_eq!(sent, Some(Duration::from_millis(1_490)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_shorter_of_two_timeouts_is_passed_on() {
+    for (asked, sent) in [("3S", 1_990), ("50m", 50)] {
+        let mut headers = HeaderMap::new();
+        headers.insert(TIMEOUT, HeaderValue::from_static(asked));
+        let call = Call::new(Some(Instant::now() + Duration::from_secs(2)), &HeaderMap::new());
+        call.step(|| Call::pass_on(&mut headers));
+        assert_eq!(timeout(&headers), Some(Duration::from_millis(sent)), "{asked}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_written_timeout_is_never_longer(millis in 0_u64..200_000_000_000) {

@@ -8,7 +8,7 @@ use malla_runtime::config::{Secret, Settings};
 use malla_runtime::guard;
 use malla_runtime::link::Link;
 use malla_runtime::module::{Context, Entry};
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 use tonic::Code;
 
 use super::*;
@@ -18,18 +18,18 @@ type Client = UsersServiceClient<Link>;
 const PASSWORD: &str = "Paraguas-7";
 
 /// A started module, and a link to it that calls as a service.
-async fn start() -> (TempDir, Context, Link) {
-    let folder = tempfile::tempdir().expect("a folder");
+async fn start(place: &Place) -> (Context, Link) {
     let auth = Config { mesh_token: Secret::new("mesh"), ..Config::default() };
     let authenticator = Arc::new(Authenticator::new(&auth));
-    let context = Context { auth, authenticator, ..Context::alone(folder.path().to_owned()) };
+    let context = Context { auth, authenticator, ..Context::alone(place.dir.path().to_owned()) };
+    let url = ("users.database.url".to_owned(), place.config.url.expose().to_owned());
     let entry = Entry::of::<crate::Users>();
-    let plan = entry.plan(&Settings::load("", None, &[]).expect("no settings")).expect("defaults are valid");
+    let plan = entry.plan(&Settings::load("", None, &[url]).expect("settings")).expect("defaults are valid");
     let guard = plan.start(&entry, &context, &guard::Config::default()).await.expect("started").guard;
     let link = Link::local("users", guard).as_service(&auth::mesh_header(&context.auth).expect("valid"));
     tokio::spawn(context.authenticator.clone().follow(crate::authority(link.clone())));
     context.authenticator.ready(Duration::from_secs(5)).await;
-    (folder, context, link)
+    (context, link)
 }
 
 async fn register(client: &mut Client, username: &str, mail: &str) -> Result<proto::User, Status> {
@@ -49,9 +49,8 @@ fn with_token<T>(message: T, token: &str) -> Request<T> {
     request
 }
 
-#[tokio::test]
-async fn the_life_of_an_account() {
-    let (_folder, _, link) = start().await;
+async fn the_life_of_an_account(place: Place) {
+    let (_, link) = start(&place).await;
     let mut client = Client::new(link);
     let exists = |username: &str| proto::UserExistsRequest { username: username.into() };
     assert_eq!(client.user_exists(exists("ana")).await.expect_err("free").code(), Code::NotFound);
@@ -76,9 +75,8 @@ async fn the_life_of_an_account() {
     assert_eq!(nobody.code(), Code::NotFound);
 }
 
-#[tokio::test]
-async fn wrong_password_and_unknown_user_get_the_same_answers() {
-    let (_folder, _, link) = start().await;
+async fn wrong_password_and_unknown_user_get_the_same_answers(place: Place) {
+    let (_, link) = start(&place).await;
     let mut client = Client::new(link);
     register(&mut client, "ana", "a@x.com").await.expect("registered");
     let wrong = login(&mut client, "ana", "Wrong-1").await.expect_err("wrong");
@@ -98,9 +96,8 @@ async fn wrong_password_and_unknown_user_get_the_same_answers() {
     }
 }
 
-#[tokio::test]
-async fn a_token_in_field_or_header_is_dead_everywhere_after_logout() {
-    let (_folder, context, link) = start().await;
+async fn a_token_in_field_or_header_is_dead_everywhere_after_logout(place: Place) {
+    let (context, link) = start(&place).await;
     let mut client = Client::new(link);
     let ana = register(&mut client, "ana", "a@x.com").await.expect("registered");
     for in_header in [false, true] {
@@ -123,9 +120,8 @@ async fn a_token_in_field_or_header_is_dead_everywhere_after_logout() {
     }
 }
 
-#[tokio::test]
-async fn no_token_at_all_is_an_invalid_argument() {
-    let (_folder, _, link) = start().await;
+async fn no_token_at_all_is_an_invalid_argument(place: Place) {
+    let (_, link) = start(&place).await;
     let mut client = Client::new(link);
     let check = client.check_token(proto::CheckTokenRequest::default()).await.expect_err("no token");
     let logout = client.logout(proto::LogoutRequest::default()).await.expect_err("no token");
@@ -133,9 +129,8 @@ async fn no_token_at_all_is_an_invalid_argument() {
     assert!(check.message().starts_with("token: "), "{}", check.message());
 }
 
-#[tokio::test]
-async fn the_published_key_is_the_one_that_signs() {
-    let (_folder, _, link) = start().await;
+async fn the_published_key_is_the_one_that_signs(place: Place) {
+    let (_, link) = start(&place).await;
     let mut client = Client::new(link);
     register(&mut client, "ana", "a@x.com").await.expect("registered");
     let token = login(&mut client, "ana", PASSWORD).await.expect("logged in");
@@ -144,3 +139,11 @@ async fn the_published_key_is_the_one_that_signs() {
     assert_eq!([&key.kty, &key.crv, &key.alg, &key.r#use], ["OKP", "Ed25519", "EdDSA", "sig"]);
     assert_eq!(jsonwebtoken::decode_header(&token).expect("a header").kid.as_ref(), Some(&key.kid));
 }
+
+malla_storage::on_every_database![
+    the_life_of_an_account,
+    wrong_password_and_unknown_user_get_the_same_answers,
+    a_token_in_field_or_header_is_dead_everywhere_after_logout,
+    no_token_at_all_is_an_invalid_argument,
+    the_published_key_is_the_one_that_signs,
+];

@@ -1,14 +1,11 @@
-use malla_runtime::database::Config;
-use malla_runtime::module::Context;
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 
 use super::*;
 use crate::migrations::Migrator;
 
-/// The database in a folder; opened twice, it is what two processes share.
-pub(crate) async fn open(folder: &TempDir) -> Database {
-    let context = Context::alone(folder.path().to_owned());
-    Database::new(Store::open::<Migrator>("users", &Config::default(), &context).await.expect("opened"))
+/// The database in a place; opened twice, it is what two processes share.
+pub(crate) async fn open(place: &Place) -> Database {
+    Database::new(place.open::<Migrator>("users").await)
 }
 
 impl Database {
@@ -23,20 +20,16 @@ pub(crate) fn profile(username: &str, email: &str) -> Profile {
     Profile { username: own(username), email: own(email), first_name: own("Ana"), last_name: String::new() }
 }
 
-#[tokio::test]
-async fn an_account_survives_a_restart_and_is_found_in_any_case() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let stored = open(&folder).await.add_user(profile("Ana", "Ana@Example.com"), "hash".into()).await.expect("stored");
-    let database = open(&folder).await;
+async fn an_account_survives_a_restart_and_is_found_in_any_case(place: Place) {
+    let stored = open(&place).await.add_user(profile("Ana", "Ana@Example.com"), "hash".into()).await.expect("stored");
+    let database = open(&place).await;
     assert_eq!(database.user(&stored.id).await.expect("read"), Some(stored.clone()));
     assert_eq!(database.user_by_name("aNA").await.expect("read"), Some(stored));
     assert_eq!(database.user_by_name("anna").await.expect("read"), None);
 }
 
-#[tokio::test]
-async fn of_parallel_registrations_exactly_one_wins_whatever_the_case() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = open(&folder).await;
+async fn of_parallel_registrations_exactly_one_wins_whatever_the_case(place: Place) {
+    let database = open(&place).await;
     let rows = [
         (
             ["ana", "ANA", "Ana", "aNa", "anA", "AnA"],
@@ -61,10 +54,8 @@ async fn of_parallel_registrations_exactly_one_wins_whatever_the_case() {
     }
 }
 
-#[tokio::test]
-async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_read() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = open(&folder).await;
+async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_read(place: Place) {
+    let database = open(&place).await;
     let read = database.add_user(profile("ana", "a@x.com"), "old".into()).await.expect("stored");
     for hash in ["new", "late"] {
         database.replace_hash(&read, hash.into()).await.expect("written");
@@ -72,10 +63,8 @@ async fn a_hash_is_replaced_only_while_it_is_the_one_that_was_read() {
     assert_eq!(database.user(&read.id).await.expect("read").expect("there").password_hash, "new");
 }
 
-#[tokio::test]
-async fn revocations_are_numbered_swept_and_made_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = open(&folder).await;
+async fn revocations_are_numbered_swept_and_made_once(place: Place) {
+    let database = open(&place).await;
     assert!(database.revoke("old", 100, 0).await.expect("revoked"));
     let old = database.revoked_since(0, 0).await.expect("read")[0].seq;
     assert!(database.revoke("new", 300, 200).await.expect("revoked"), "the sweep took the newest row");
@@ -85,3 +74,27 @@ async fn revocations_are_numbered_swept_and_made_once() {
     assert_eq!(later.iter().map(|row| row.jti.as_str()).collect::<Vec<_>>(), ["new"], "numbers are not used again");
     assert!(database.revoked_since(old, 300).await.expect("read").is_empty());
 }
+
+async fn processes_that_start_at_once_make_one_key(place: Place) {
+    let databases = [open(&place).await, open(&place).await];
+    let starts: Vec<_> = (0..8)
+        .map(|number| {
+            let (database, text) = (databases[number % 2].clone(), number.to_string());
+            let key =
+                SigningKey { kid: text.clone(), x: text, pkcs8: Vec::new(), created_ms: now_ms(), expires_ms: None };
+            tokio::spawn(async move { database.add_first_key(key).await })
+        })
+        .collect();
+    for start in starts {
+        start.await.expect("no panic").expect("stored");
+    }
+    assert_eq!(databases[0].keys().await.expect("read").len(), 1);
+}
+
+malla_storage::on_every_database![
+    an_account_survives_a_restart_and_is_found_in_any_case,
+    of_parallel_registrations_exactly_one_wins_whatever_the_case,
+    a_hash_is_replaced_only_while_it_is_the_one_that_was_read,
+    revocations_are_numbered_swept_and_made_once,
+    processes_that_start_at_once_make_one_key,
+];

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use tempfile::TempDir;
+use malla_storage::testing::Place;
 
 use super::*;
 use crate::store::tests::{open, profile};
 
-async fn tokens(folder: &TempDir) -> Tokens {
-    Tokens::open(open(folder).await, &auth::Config::default(), &Config::default()).await.expect("opened")
+async fn tokens(place: &Place) -> Tokens {
+    Tokens::open(open(place).await, &auth::Config::default(), &Config::default()).await.expect("opened")
 }
 
 async fn user(tokens: &Tokens) -> User {
@@ -26,16 +26,14 @@ fn sign(key: &SigningKey, change: impl FnOnce(&mut Header, &mut Claims)) -> Stri
     jsonwebtoken::encode(&header, &claims, &secret).expect("signed")
 }
 
-#[tokio::test]
-async fn a_token_says_whose_it_is_and_survives_a_restart() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tokens_before = tokens(&folder).await;
+async fn a_token_says_whose_it_is_and_survives_a_restart(place: Place) {
+    let tokens_before = tokens(&place).await;
     let user = user(&tokens_before).await;
     let (token, expires) = tokens_before.issue(&user).await.expect("issued");
     let header = jsonwebtoken::decode_header(&token).expect("a header");
     assert_eq!((header.alg, header.typ.as_deref()), (Algorithm::EdDSA, Some("at+jwt")));
 
-    let tokens_after = tokens(&folder).await;
+    let tokens_after = tokens(&place).await;
     let keys = tokens_after.keys().await.expect("read");
     assert_eq!(keys.len(), 1, "the key is made once");
     assert_eq!(header.kid.as_ref(), Some(&keys[0].kid));
@@ -44,10 +42,8 @@ async fn a_token_says_whose_it_is_and_survives_a_restart() {
     assert_eq!((claims.iss.as_str(), claims.aud.as_str(), claims.exp - claims.iat), ("malla", "malla", 600));
 }
 
-#[tokio::test]
-async fn what_is_no_valid_token_is_unknown() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tokens = tokens(&folder).await;
+async fn what_is_no_valid_token_is_unknown(place: Place) {
+    let tokens = tokens(&place).await;
     let key = &tokens.keys().await.expect("read")[0];
     let forged = SigningKey { kid: key.kid.clone(), ..new_key().expect("made") };
     let good = sign(key, |_, _| {});
@@ -72,10 +68,8 @@ async fn what_is_no_valid_token_is_unknown() {
     }
 }
 
-#[tokio::test]
-async fn of_parallel_logouts_exactly_one_revokes_the_token() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tokens = Arc::new(tokens(&folder).await);
+async fn of_parallel_logouts_exactly_one_revokes_the_token(place: Place) {
+    let tokens = Arc::new(tokens(&place).await);
     let (token, _) = tokens.issue(&user(&tokens).await).await.expect("issued");
     let calls: Vec<_> = (0..8)
         .map(|_| {
@@ -94,10 +88,8 @@ async fn of_parallel_logouts_exactly_one_revokes_the_token() {
     assert!(matches!(tokens.check(&token).await, Err(Error::UnknownToken)));
 }
 
-#[tokio::test]
-async fn a_revocation_is_in_force_for_as_long_as_any_clock_may_take_the_token_for_good() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tokens = tokens(&folder).await;
+async fn a_revocation_is_in_force_for_as_long_as_any_clock_may_take_the_token_for_good(place: Place) {
+    let tokens = tokens(&place).await;
     let key = &tokens.keys().await.expect("read")[0];
     let expired = sign(key, |_, claims| claims.exp -= 110);
     tokens.check(&expired).await.expect("within the leeway");
@@ -108,10 +100,8 @@ async fn a_revocation_is_in_force_for_as_long_as_any_clock_may_take_the_token_fo
     assert_eq!(in_force, ["1", "2"]);
 }
 
-#[tokio::test]
-async fn the_newest_key_signs_and_all_unexpired_ones_are_good() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let tokens = tokens(&folder).await;
+async fn the_newest_key_signs_and_all_unexpired_ones_are_good(place: Place) {
+    let tokens = tokens(&place).await;
     let user = user(&tokens).await;
     let first = tokens.keys().await.expect("read").remove(0);
     let (old_token, _) = tokens.issue(&user).await.expect("issued");
@@ -128,3 +118,11 @@ async fn the_newest_key_signs_and_all_unexpired_ones_are_good() {
     }
     assert!(tokens.check(&sign(&gone, |_, _| {})).await.is_err());
 }
+
+malla_storage::on_every_database![
+    a_token_says_whose_it_is_and_survives_a_restart,
+    what_is_no_valid_token_is_unknown,
+    of_parallel_logouts_exactly_one_revokes_the_token,
+    a_revocation_is_in_force_for_as_long_as_any_clock_may_take_the_token_for_good,
+    the_newest_key_signs_and_all_unexpired_ones_are_good,
+];

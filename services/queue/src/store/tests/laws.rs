@@ -14,15 +14,24 @@ const RETENTION: i64 = 100_000;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Push { body: usize, key: Option<u8>, delay: i64 },
+    Push {
+        body: usize,
+        key: Option<u8>,
+        delay: i64,
+    },
     Pop,
-    Receive { limit: u64, visibility: i64 },
+    Receive {
+        limit: u64,
+        visibility: i64,
+    },
     Ack(usize),
     Nack(usize, i64),
     Extend(usize, i64),
     Redrive,
     Sweep,
     Pass(i64),
+    /// The process, and a Redis of its own, are killed; the next one opens the store.
+    Crash,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -40,6 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Redrive),
         1 => Just(Step::Sweep),
         4 => some_time.prop_map(Step::Pass),
+        1 => Just(Step::Crash),
     ]
 }
 
@@ -102,7 +112,7 @@ impl Model {
         (0..self.entries.len()).filter(ready).collect()
     }
 
-    fn leased(&mut self, delivery: &Delivery) -> Option<usize> {
+    fn leased(&self, delivery: &Delivery) -> Option<usize> {
         let holds =
             |entry: &Entry| matches!(&entry.state, State::Leased { receipt, .. } if *receipt == delivery.receipt);
         self.entries.iter().position(|entry| entry.id == delivery.id && holds(entry))
@@ -139,7 +149,18 @@ impl Both {
         self.deliveries.iter().rev().nth(back).cloned().unwrap_or(forged)
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn take(mut self, step: Step) -> Self {
+        if let Step::Crash = step {
+            self.bench = self.bench.crashed().await;
+        } else {
+            self.call(step).await;
+        }
+        self.model.settle();
+        self.compare().await;
+        self
+    }
+
+    async fn call(&mut self, step: Step) {
         let (messages, model) = (self.bench.messages.clone(), &mut self.model);
         match step {
             Step::Push { body: number, key, delay } => {
@@ -198,9 +219,8 @@ impl Both {
                 let state = State::Leased { receipt: delivery.receipt.clone(), until };
                 assert_eq!(extended, self.change(&delivery, state).map(|()| until));
             }
+            Step::Crash => unreachable!("no call"),
         }
-        self.model.settle();
-        self.compare().await;
     }
 
     async fn receive(&mut self, limit: u64, visibility: i64) {
@@ -241,9 +261,12 @@ impl Both {
         let stats = messages.stats(QUEUE).await.expect("stats");
         assert_eq!(stats, expected);
         assert_eq!(messages.count(QUEUE).await.expect("a count"), expected.ready as u64);
-        let room = queues::Entity::find_by_id(QUEUE).one(&messages.store.connection).await.expect("the queue");
         let sum = stats.ready + stats.delayed + stats.leased + stats.dead;
-        assert_eq!(sum, room.map_or(0, |queue| queue.stored), "counts do not sum to what is stored");
+        assert_eq!(sum, self.bench.stored(QUEUE).await, "counts do not sum to what is stored");
+
+        let held = messages.held(QUEUE, self.deliveries.clone()).await.expect("those held");
+        let leased = |delivery: &&Delivery| self.model.leased(delivery).is_some();
+        assert_eq!(held, self.deliveries.iter().filter(leased).cloned().collect::<Vec<_>>());
 
         let letters = messages.dead_letters(QUEUE, 0, 100).await.expect("dead letters");
         let letters = letters.into_iter().map(|letter| (letter.id, letter.body, letter.visible_ms));
@@ -255,20 +278,60 @@ impl Both {
     }
 }
 
+fn config() -> Config {
+    let (messages_max, receives_max, retention_ms) = (MESSAGES_MAX, RECEIVES_MAX, RETENTION);
+    Config { messages_max, receives_max, retention_ms, ..Config::default() }
+}
+
+async fn obey(bench: Option<Bench>, steps: &[Step]) {
+    let Some(bench) = bench else { return };
+    let model = Model { now: bench.now.load(Ordering::SeqCst), ..Model::default() };
+    let mut both = Both { bench, model, deliveries: Vec::new() };
+    for step in steps {
+        both = both.take(step.clone()).await;
+    }
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_store_keeps_the_laws_of_delivery(steps in prop::collection::vec(step(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let (messages_max, receives_max, retention_ms) = (MESSAGES_MAX, RECEIVES_MAX, RETENTION);
-            let bench = bench(Config { messages_max, receives_max, retention_ms, ..Config::default() }).await;
-            let model = Model { now: bench.now.load(Ordering::SeqCst), ..Model::default() };
-            let mut both = Both { bench, model, deliveries: Vec::new() };
-            for step in steps {
-                both.take(step).await;
-            }
+    fn sqlite_and_redis_keep_the_laws_of_delivery(steps in prop::collection::vec(step(), 1..60)) {
+        run(async {
+            obey(Some(bench(config()).await), &steps).await;
+            obey(redis(config()).await, &steps).await;
         });
+    }
+}
+
+proptest! {
+    // A database for each.
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn redis_cluster_and_sentinel_keep_the_laws_of_delivery(steps in prop::collection::vec(step(), 1..60)) {
+        run(async {
+            obey(sentinel(config()).await, &steps).await;
+            obey(cluster(config()).await, &steps).await;
+        });
+    }
+
+    #[test]
+    fn postgres_keeps_the_laws_of_delivery(steps in prop::collection::vec(step(), 1..60)) {
+        run(async { obey(postgres(config()).await, &steps).await });
+    }
+}
+
+proptest! {
+    // A server for each, which is killed each time.
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_redis_that_is_killed_keeps_the_laws_of_delivery(steps in prop::collection::vec(step(), 40..80)) {
+        run(async { obey(durable_redis(config()).await, &steps).await });
     }
 }

@@ -118,3 +118,28 @@ async fn an_authority_that_does_not_answer_is_asked_again() {
     assert_eq!(code(&authenticator, "a"), Code::Ok);
     assert_eq!(authority.watches.load(Ordering::SeqCst), 3);
 }
+
+#[test]
+fn only_a_service_may_call_on_behalf_of_a_user() {
+    let config = Config { mesh_token: Secret::new("mesh"), ..Config::default() };
+    let authenticator = Authenticator::new(&config);
+    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    };
+    let forged = [("malla-on-behalf-of", "1;ana")];
+    let believed = [("malla-mesh-token", "mesh"), ("malla-on-behalf-of", "1;ana")];
+    let nobody = [("malla-mesh-token", "mesh"), ("malla-on-behalf-of", ";")];
+    for access in [Access::User, Access::OptionalUser] {
+        let code = |pairs| authenticator.authenticate(&headers(pairs), access).expect_err("refused").code();
+        assert_eq!((code(&forged), code(&nobody)), (Code::PermissionDenied, Code::Unauthenticated));
+        let Ok(Caller::User(claims)) = authenticator.authenticate(&headers(&believed), access) else {
+            panic!("refused")
+        };
+        assert_eq!((claims.sub.as_str(), claims.username.as_str()), ("1", "ana"));
+    }
+    let anyone = authenticator.authenticate(&headers(&[]), Access::OptionalUser);
+    assert_eq!(anyone.expect("let through"), Caller::Anonymous);
+    let bad = authenticator.authenticate(&headers(&[("authorization", "Bearer x")]), Access::OptionalUser);
+    assert_eq!(bad.expect_err("refused").code(), Code::Unauthenticated);
+    assert!(authenticator.authenticate(&headers(&believed), Access::Operator).is_err());
+}

@@ -1,0 +1,114 @@
+//! The fields of a message as parameters of a query or a form: every one that has a text form, nested ones by dotted
+//! names.
+
+use malla_transcode::schema::{Cardinality, Field, Kind, Message, MessageId, WellKnown};
+use serde_json::{Map, Value, json};
+
+use crate::components::{Components, OUTPUT_ONLY, REQUIRED};
+use crate::text::object;
+
+/// Most parameters of one operation; messages that have more are better sent as a body.
+const PARAMETERS_MAX: usize = 256;
+/// Deepest nesting of a name.
+const DEPTH_MAX: usize = 8;
+
+/// One parameter.
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    /// With the description.
+    pub(crate) schema: Map<String, Value>,
+    /// Whether it is written `name[key]=value`.
+    pub(crate) map: bool,
+    pub(crate) required: bool,
+}
+
+impl Parameter {
+    /// As a query parameter.
+    pub(crate) fn in_query(mut self) -> Value {
+        let mut written = Map::new();
+        for key in ["description", "deprecated"] {
+            written.extend(self.schema.remove(key).map(|value| (key.to_owned(), value)));
+        }
+        written.extend(object(json!({ "name": self.name, "in": "query", "schema": self.schema })));
+        if self.required {
+            written.insert("required".to_owned(), true.into());
+        }
+        if self.map {
+            written.extend(object(json!({ "style": "deepObject", "explode": true })));
+        }
+        Value::Object(written)
+    }
+}
+
+/// Collects the parameters of a message, without what is `taken` otherwise: fields by their path in the .proto.
+pub(crate) fn of(message: MessageId, taken: &[&str], loose: bool, types: &mut Components<'_>) -> Vec<Parameter> {
+    let mut collector = Collector { taken, loose, types, stack: Vec::new(), found: Vec::new() };
+    collector.message(message, "", "");
+    collector.found
+}
+
+/// One more name of a field.
+pub(crate) fn alias(name: &str, field: &Field, loose: bool, types: &mut Components<'_>) -> Parameter {
+    Parameter { name: name.to_owned(), schema: object(types.field(field, loose)), map: false, required: false }
+}
+
+struct Collector<'c, 's> {
+    taken: &'c [&'c str],
+    loose: bool,
+    types: &'c mut Components<'s>,
+    stack: Vec<MessageId>,
+    found: Vec<Parameter>,
+}
+
+impl Collector<'_, '_> {
+    /// `path` is of the .proto's names, `name` of those clients see; both empty or with a dot at the end.
+    fn message(&mut self, id: MessageId, path: &str, name: &str) {
+        if self.stack.contains(&id) || self.stack.len() == DEPTH_MAX {
+            return;
+        }
+        self.stack.push(id);
+        for field in &self.types.schema[id].fields {
+            let (path, name) = (format!("{path}{}", field.name), format!("{name}{}", self.types.name(field)));
+            if !self.taken.contains(&path.as_str()) && !field.extension && !field.behavior.contains(&OUTPUT_ONLY) {
+                self.field(field, &path, name);
+            }
+        }
+        self.stack.pop();
+    }
+
+    fn field(&mut self, field: &Field, path: &str, name: String) {
+        let schema = self.types.schema;
+        let has_text = |kind: Kind| match kind {
+            Kind::Message(id) => is_text(&schema[id], self.loose),
+            _ => true,
+        };
+        let map = field.is_map();
+        let writable = match (field.cardinality, field.kind) {
+            (Cardinality::Map, Kind::Message(entry)) => {
+                schema[entry].field("value").is_some_and(|value| has_text(value.kind))
+            }
+            (_, kind) => has_text(kind),
+        };
+        match field.kind {
+            _ if writable && self.found.len() < PARAMETERS_MAX => {
+                let required = field.behavior.contains(&REQUIRED) && self.stack.len() == 1 && !self.loose;
+                let schema = object(self.types.field(field, self.loose));
+                self.found.push(Parameter { name, schema, map, required });
+            }
+            Kind::Message(id) if !field.is_repeated() && schema[id].well_known.is_none() => {
+                self.message(id, &format!("{path}."), &format!("{name}."));
+            }
+            // Only JSON can carry it.
+            _ => {}
+        }
+    }
+}
+
+/// Whether a message is written as one text.
+fn is_text(message: &Message, loose: bool) -> bool {
+    match message.well_known {
+        Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask | WellKnown::Wrapper(_)) => true,
+        Some(WellKnown::Value) => loose,
+        _ => false,
+    }
+}

@@ -1,0 +1,319 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use malla_transcode::schema::Schema;
+use malla_transcode::template::Template;
+use protox::Compiler;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
+use serde_json::{Value, json};
+
+use super::{Access, Api, Binding, Errors, Json, document, yaml};
+
+struct Text(String);
+
+impl FileResolver for Text {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        if name == "test.proto" { File::from_source(name, &self.0) } else { Err(protox::Error::file_not_found(name)) }
+    }
+}
+
+fn schema(text: &str) -> Schema {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Text(format!("syntax = \"proto3\"; package t; {text}")));
+    resolver.add(GoogleFileResolver::new());
+    resolver.add(IncludeFileResolver::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto").into()));
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).include_source_info(true).open_file("test.proto").unwrap();
+    Schema::new(&[&compiler.encode_file_descriptor_set()]).unwrap()
+}
+
+/// A binding of `t.S`, described by `METHOD /path Rpc [body]`.
+struct Bound {
+    schema: Schema,
+    rules: Vec<(String, Template, String, String)>,
+    aliases: BTreeMap<String, String>,
+    change: fn(&mut Binding<'_>),
+}
+
+fn bound(proto: &str, rules: &[&str]) -> Bound {
+    let rule = |rule: &&str| {
+        let words: Vec<&str> = rule.split(' ').collect();
+        let body = words.get(3).copied().unwrap_or_default();
+        (words[0].to_owned(), Template::parse(words[1]).unwrap(), format!("t.S.{}", words[2]), body.to_owned())
+    };
+    Bound { schema: schema(proto), rules: rules.iter().map(rule).collect(), aliases: BTreeMap::new(), change: |_| {} }
+}
+
+impl Bound {
+    fn document(&self) -> Value {
+        let bindings = self.rules.iter().map(|(http_method, template, rpc, body)| {
+            let mut binding = Binding {
+                backend: "b",
+                schema: &self.schema,
+                method: self.schema.find_method(rpc).unwrap(),
+                http_method,
+                template,
+                body,
+                response_body: "",
+                required_query: &[],
+                lenient: false,
+                aliases: &self.aliases,
+                access: Access::Anyone,
+                success: 200,
+                deferrable: false,
+            };
+            (self.change)(&mut binding);
+            binding
+        });
+        let (json, errors) = (Json::default(), Errors::default());
+        let document = document(&Api { title: "t", version: "1", json, errors, bindings: bindings.collect() });
+        all_references_resolve(&document, &document);
+        document
+    }
+}
+
+fn all_references_resolve(document: &Value, within: &Value) {
+    match within {
+        Value::Object(object) => {
+            if let Some(target) = object.get("$ref").and_then(Value::as_str) {
+                let target = target.strip_prefix('#').unwrap();
+                assert!(document.pointer(target).is_some_and(|target| !target.is_null()), "{target} is not there");
+            }
+            object.values().for_each(|value| all_references_resolve(document, value));
+        }
+        Value::Array(array) => array.iter().for_each(|value| all_references_resolve(document, value)),
+        _ => {}
+    }
+}
+
+fn names(parameters: &Value, place: &str) -> BTreeSet<String> {
+    let all = parameters.as_array().into_iter().flatten();
+    all.filter(|parameter| parameter["in"] == place)
+        .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+const EVERYTHING: &str = r#"
+    import "google/protobuf/any.proto"; import "google/protobuf/duration.proto"; import "google/protobuf/field_mask.proto";
+    import "google/protobuf/struct.proto"; import "google/protobuf/timestamp.proto"; import "google/protobuf/wrappers.proto";
+    // Of all kinds.
+    //
+    // And more.
+    service S {
+      // Gets one. Always.
+      rpc Get(M) returns (M);
+      rpc Watch(M) returns (stream Small);
+      rpc Put(stream Small) returns (Small);
+    }
+    enum Color { COLOR_UNSPECIFIED = 0; // The one of roses.
+      COLOR_RED = 1; }
+    message Small { string a_b = 1; }
+    message M {
+      // Its name.
+      string name = 1; int64 big = 2; uint64 ubig = 3; bytes data = 4; Color color = 5; repeated string tags = 6;
+      map<string, int32> labels = 7; map<string, Small> smalls = 8; Small small = 9; repeated Small many = 10; M self = 11;
+      oneof pick { string left = 12; int32 right = 13; } double real = 14 [deprecated = true];
+      google.protobuf.Timestamp time = 20; google.protobuf.Duration span = 21; google.protobuf.FieldMask mask = 22;
+      google.protobuf.Struct any_object = 23; google.protobuf.Value anything = 24; google.protobuf.Any any = 25;
+      google.protobuf.Int64Value wrapped = 26;
+    }"#;
+
+#[test]
+fn every_kind_of_field_has_its_json_form() {
+    let document = bound(EVERYTHING, &["POST /v1/m Get *"]).document();
+    let message = &document["components"]["schemas"]["t.M"];
+    assert_eq!(message["additionalProperties"], false);
+    let of = |name: &str| message["properties"][name].clone();
+    assert_eq!(of("name"), json!({"type": "string", "description": "Its name."}));
+    assert_eq!(of("big"), json!({"type": "string", "format": "int64", "pattern": "^-?[0-9]+$"}));
+    assert_eq!(of("data"), json!({"type": "string", "contentEncoding": "base64"}));
+    assert_eq!(of("color"), json!({"$ref": "#/components/schemas/t.Color"}));
+    assert_eq!(of("tags"), json!({"type": "array", "items": {"type": "string"}}));
+    assert_eq!(of("labels")["additionalProperties"]["format"], "int32");
+    assert_eq!(of("smalls")["additionalProperties"], json!({"$ref": "#/components/schemas/t.Small"}));
+    assert_eq!(of("self"), json!({"$ref": "#/components/schemas/t.M"}));
+    assert_eq!(of("real")["deprecated"], true);
+    assert_eq!(of("time"), json!({"type": "string", "format": "date-time"}));
+    assert_eq!(of("anyObject"), json!({"type": "object"}));
+    assert_eq!(of("anything"), json!({}));
+    assert_eq!(of("wrapped"), of("big"));
+    let oneof = json!([{"required": ["left"]}, {"required": ["right"]}]);
+    assert_eq!(message["allOf"][0]["oneOf"][2]["not"]["anyOf"], oneof);
+    let color = &document["components"]["schemas"]["t.Color"];
+    assert_eq!(color["enum"], json!(["COLOR_UNSPECIFIED", "COLOR_RED"]));
+    assert!(color["description"].as_str().unwrap().contains("`COLOR_RED` (1)"));
+}
+
+#[test]
+fn what_neither_path_nor_body_binds_is_a_query_parameter() {
+    let document = bound(EVERYTHING, &["GET /v1/m/{name} Get", "POST /v1/m/{name} Get small"]).document();
+    let get = &document["paths"]["/v1/m/{name}"]["get"];
+    assert_eq!(names(&get["parameters"], "path"), set(&["name"]));
+    let query = names(&get["parameters"], "query");
+    let expected = [
+        "big", "ubig", "data", "color", "tags", "labels", "small.aB", "left", "right", "real", "time", "span", "mask",
+        "wrapped",
+    ];
+    assert_eq!(query, set(&expected), "no messages that only JSON can carry, and no end of those that hold themselves");
+    let labels = get["parameters"].as_array().unwrap().iter().find(|parameter| parameter["name"] == "labels").unwrap();
+    assert_eq!((&labels["style"], &labels["explode"]), (&json!("deepObject"), &json!(true)));
+    let post = &document["paths"]["/v1/m/{name}"]["post"];
+    assert!(!names(&post["parameters"], "query").contains("small.aB"));
+    let body = &post["requestBody"]["content"];
+    assert_eq!(body["application/json"]["schema"], json!({"$ref": "#/components/schemas/t.Small"}));
+    let form = &body["application/x-www-form-urlencoded"]["schema"];
+    assert_eq!(form["properties"], json!({"aB": {"type": "string"}}));
+    assert_eq!((&get["summary"], &get["description"]), (&json!("Gets one"), &json!("Gets one. Always.")));
+    assert_eq!((&get["operationId"], &post["operationId"]), (&json!("t.S.Get"), &json!("t.S.Get.2")));
+    assert_eq!(document["tags"], json!([{"name": "t.S", "description": "Of all kinds.\n\nAnd more."}]));
+}
+
+#[test]
+fn a_strict_body_is_all_of_the_request_and_a_lenient_one_is_not() {
+    let mut bound = bound(EVERYTHING, &["POST /v1/m Get *"]);
+    let strict = bound.document();
+    let operation = &strict["paths"]["/v1/m"]["post"];
+    assert!(names(&operation["parameters"], "query").is_empty());
+    assert_eq!(operation["parameters"], json!([{"$ref": "#/components/parameters/IdempotencyKey"}]));
+    bound.aliases.insert("nombre".to_owned(), "small.a_b".to_owned());
+    bound.change = |binding| binding.lenient = true;
+    let lenient = bound.document();
+    let operation = &lenient["paths"]["/v1/m"]["post"];
+    assert!(names(&operation["parameters"], "query").is_superset(&set(&["nombre", "name", "small.aB"])));
+    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(body["additionalProperties"], true);
+    assert_eq!(body["properties"]["nombre"]["type"], json!(["string", "number", "boolean"]));
+    assert_eq!(body["properties"]["self"], json!({"$ref": "#/components/schemas/t.M-lenient"}));
+}
+
+#[test]
+fn paths_have_a_parameter_for_each_wildcard() {
+    let rules = [
+        "GET /v1/{name=shelves/*/books/*}:open Get",
+        "GET /v1/files/{name=**} Get",
+        "GET /v1/{name=current} Get",
+        "GET /v1/*/x Get",
+        "GET /v1/shelves/{left} Get",
+        "DELETE /v1/{name=shelves/*} Get",
+        "LOCK /v1/shelves/{left} Get",
+        "* /v1/any/{name} Get",
+        "GET /v1/any/{name} Watch",
+    ];
+    let document = bound(EVERYTHING, &rules).document();
+    let paths = document["paths"].as_object().unwrap();
+    let expected = [
+        "/v1/any/{name}",
+        "/v1/current",
+        "/v1/files/{name}",
+        "/v1/shelves/{left}",
+        "/v1/shelves/{name_1}/books/{name_2}:open",
+        "/v1/{segment_1}/x",
+    ];
+    assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), set(&expected));
+    assert_eq!(
+        names(&paths["/v1/shelves/{left}"]["delete"]["parameters"], "path"),
+        set(&["left"]),
+        "one name for both"
+    );
+    assert_eq!(paths["/v1/files/{name}"]["get"]["parameters"][0]["x-malla-multi-segment"], true);
+    assert!(paths["/v1/shelves/{left}"]["x-additionalOperations"]["LOCK"].is_object());
+    let any = &paths["/v1/any/{name}"];
+    assert_eq!(
+        (&any["get"]["x-malla-rpcs"], &any["put"]["operationId"]),
+        (&json!(["t.S/Watch"]), &json!("t.S.Get.8.put"))
+    );
+}
+
+#[test]
+fn bindings_that_the_query_tells_apart_are_one_operation() {
+    let mut bound = bound(EVERYTHING, &["GET /v1/m Watch", "GET /v1/m Get"]);
+    bound.change = |binding| {
+        if &*binding.method.name == "Get" {
+            static NEEDED: std::sync::LazyLock<Vec<String>> =
+                std::sync::LazyLock::new(|| vec!["name".to_owned(), "key".to_owned()]);
+            binding.required_query = &NEEDED;
+            binding.access = Access::User;
+        }
+    };
+    let document = bound.document();
+    let get = &document["paths"]["/v1/m"]["get"];
+    assert_eq!(get["x-malla-rpcs"], json!(["t.S/Watch", "t.S/Get"]));
+    assert_eq!(get["security"], json!([{}, {"user": []}]));
+    assert!(get["description"].as_str().unwrap().contains("With the parameters `name`, `key`: Gets one."));
+    assert!(
+        get["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|parameter| parameter["in"] == "path" || parameter.get("required").is_none())
+    );
+    assert!(names(&get["parameters"], "query").contains("key"));
+    let schemas = &get["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"];
+    assert_eq!(schemas.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn streams_say_what_their_elements_are() {
+    let document = bound(EVERYTHING, &["GET /v1/m Watch", "POST /v1/m Put *"]).document();
+    let content = &document["paths"]["/v1/m"]["get"]["responses"]["200"]["content"];
+    let items = &content["application/json"]["schema"]["items"]["anyOf"];
+    assert_eq!(items[0], json!({"$ref": "#/components/schemas/t.Small"}));
+    assert_eq!(items[1]["properties"]["error"], json!({"$ref": "#/components/schemas/google.rpc.Status"}));
+    assert_eq!(content["application/x-ndjson"]["x-malla-items"]["anyOf"], *items);
+    assert_eq!(content["text/event-stream"]["schema"]["type"], "string");
+    let post = &document["paths"]["/v1/m"]["post"];
+    assert_eq!(post["requestBody"]["content"]["application/json"]["schema"]["type"], "array");
+    assert_eq!(post["x-malla-websocket"], true);
+    assert!(post["responses"]["501"].is_object() && post["responses"]["default"].is_object());
+}
+
+#[test]
+fn messages_of_one_name_that_differ_are_told_apart_by_their_backend() {
+    let proto = |fields: &str| format!("service S{{ rpc Get(M) returns (M); }} message M {{ {fields} }}");
+    let (one, two) = (schema(&proto("string a = 1;")), schema(&proto("string b = 1;")));
+    let templates = ["/a", "/b"].map(|path| Template::parse(path).unwrap());
+    let aliases = BTreeMap::new();
+    let binding = |backend, schema, template| Binding {
+        backend,
+        schema,
+        method: Schema::find_method(schema, "t.S.Get").unwrap(),
+        http_method: "POST",
+        template,
+        body: "*",
+        response_body: "",
+        required_query: &[],
+        lenient: false,
+        aliases: &aliases,
+        access: Access::Anyone,
+        success: 200,
+        deferrable: false,
+    };
+    let bindings = vec![binding("one", &one, &templates[0]), binding("two", &two, &templates[1])];
+    let api = Api { title: "t", version: "1", json: Json::default(), errors: Errors::Problem, bindings };
+    let document = document(&api);
+    all_references_resolve(&document, &document);
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(schemas["t.M"]["properties"]["a"].is_object() && schemas["two.t.M"]["properties"]["b"].is_object());
+    let problem = &document["components"]["responses"]["400"]["content"];
+    let error = json!({"$ref": "#/components/schemas/Error"});
+    assert_eq!(problem["application/problem+json"]["schema"], error);
+}
+
+#[test]
+fn the_same_api_is_the_same_text() {
+    let text = |()| {
+        serde_json::to_string(&bound(EVERYTHING, &["GET /v1/m/{name} Get", "POST /v1/m Get *"]).document()).unwrap()
+    };
+    assert_eq!(text(()), text(()));
+}
+
+#[test]
+fn yaml_quotes_what_it_would_misread() {
+    let value =
+        json!({"a": [1, {"b": "no"}, [], "x: y\n\"é\""], "200": {}, "$ref": "#/x", "/v1/a": "plain", "n": null});
+    let expected = "\"$ref\": \"#/x\"\n/v1/a: plain\n\"200\": {}\na:\n  - 1\n  -\n    b: \"no\"\n  - []\n  - \"x: y\\n\\\"é\\\"\"\n\"n\": null\n";
+    assert_eq!(yaml(&value), expected);
+}

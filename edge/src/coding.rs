@@ -1,0 +1,214 @@
+//! Content codings (RFC 9110 8.4) both ways, at constant memory: request bodies are decoded as they are read, answers
+//! encoded as they are sent. What a decoded body may come to is the affair of whoever reads it.
+
+use std::io;
+use std::pin::Pin;
+
+use async_compression::Level;
+use async_compression::tokio::bufread::{
+    BrotliDecoder, BrotliEncoder, GzipDecoder, GzipEncoder, ZlibDecoder, ZstdDecoder, ZstdEncoder,
+};
+use async_compression::{brotli, zstd};
+use futures_util::TryStreamExt as _;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
+use tokio::io::{AsyncBufRead, AsyncRead};
+use tokio_util::io::{ReaderStream, StreamReader};
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use crate::encode::Answer;
+use crate::rejection::Rejection;
+
+#[cfg(test)]
+mod tests;
+
+/// More than this is never honest, and each multiplies what a few bytes can become.
+const NESTED_MAX: usize = 2;
+/// What a coder puts out at once.
+const PIECE_BYTES: usize = 16 << 10;
+/// The largest window of zstd over HTTP (RFC 9659): 8 MiB.
+const ZSTD_DECODER_WINDOW_LOG_MAX: u32 = 23;
+/// Windows of encoders, of which there may be one for each request: 128 KiB.
+const ENCODER_WINDOW_LOG: u8 = 17;
+const GZIP_LEVEL: Level = Level::Precise(4);
+const BROTLI_LEVEL: Level = Level::Precise(4);
+const ZSTD_LEVEL: Level = Level::Precise(3);
+
+/// What request bodies may be encoded with.
+const READ: HeaderValue = HeaderValue::from_static("zstd, br, gzip, deflate");
+
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Zstd,
+    Brotli,
+    Gzip,
+    /// `deflate`, which is zlib's format. Only read.
+    Zlib,
+}
+
+impl Coding {
+    /// Those that answers are written in, the best first.
+    const WRITTEN: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+
+    fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "zstd" => Some(Self::Zstd),
+            "br" => Some(Self::Brotli),
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Zlib),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Brotli => "br",
+            Self::Gzip => "gzip",
+            Self::Zlib => "deflate",
+        }
+    }
+
+    fn decoder(self, encoded: impl AsyncBufRead + Send + 'static) -> Pin<Box<dyn AsyncRead + Send>> {
+        match self {
+            Self::Zstd => {
+                let window = zstd::DParameter::window_log_max(ZSTD_DECODER_WINDOW_LOG_MAX);
+                let mut decoder = ZstdDecoder::with_params(encoded, &[window]);
+                decoder.multiple_members(true);
+                Box::pin(decoder)
+            }
+            Self::Brotli => Box::pin(BrotliDecoder::new(encoded)),
+            Self::Gzip => {
+                let mut decoder = GzipDecoder::new(encoded);
+                decoder.multiple_members(true);
+                Box::pin(decoder)
+            }
+            Self::Zlib => Box::pin(ZlibDecoder::new(encoded)),
+        }
+    }
+
+    /// Flushes whatever it has when there is nothing more to read for now: each message of a stream is sent at once.
+    fn encoder(self, plain: impl AsyncBufRead + Send + 'static) -> Pin<Box<dyn AsyncRead + Send>> {
+        match self {
+            Self::Zstd => {
+                let window = zstd::CParameter::window_log(ENCODER_WINDOW_LOG.into());
+                Box::pin(ZstdEncoder::with_quality_and_params(plain, ZSTD_LEVEL, &[window]))
+            }
+            Self::Brotli => {
+                let params = brotli::EncoderParams::default().quality(BROTLI_LEVEL);
+                Box::pin(BrotliEncoder::with_params(plain, params.window_size(ENCODER_WINDOW_LOG.into())))
+            }
+            Self::Gzip | Self::Zlib => Box::pin(GzipEncoder::with_quality(plain, GZIP_LEVEL)),
+        }
+    }
+}
+
+/// A request's body without its content codings. Neither as it came nor in between is it longer than `bytes_max`, or
+/// reading it fails with RESOURCE_EXHAUSTED; how long it is in the end is for the reader to watch.
+///
+/// # Errors
+/// 415 with `Accept-Encoding` for codings that are not known, and for more than two.
+pub(crate) fn decoded(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Body, Rejection> {
+    let names = list(headers, header::CONTENT_ENCODING).filter(|name| !name.eq_ignore_ascii_case("identity"));
+    let codings = names.map(|name| Coding::named(name).ok_or_else(|| unsupported(&format!("{name:?} is not known"))));
+    let codings = codings.collect::<Result<Vec<_>, _>>()?;
+    if codings.is_empty() {
+        return Ok(body);
+    }
+    if codings.len() > NESTED_MAX {
+        return Err(unsupported(&format!("more than {NESTED_MAX} of them are not undone")));
+    }
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    Ok(codings.iter().rev().fold(body, |encoded, coding| {
+        let data = Limited::new(encoded, bytes_max).into_data_stream().map_err(io::Error::other);
+        streamed(coding.decoder(StreamReader::new(data)))
+    }))
+}
+
+/// Encodes an answer for a client that takes `coding`, where that is worth it: text, of unknown length or at least
+/// `bytes_min`, not encoded yet.
+pub(crate) fn encoded(mut answer: Answer, coding: Option<Coding>, bytes_min: u64) -> Answer {
+    if !is_compressible(&answer) || answer.body.size_hint().upper().is_some_and(|bytes| bytes < bytes_min) {
+        return answer;
+    }
+    answer.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let Some(coding) = coding else { return answer };
+    answer.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    answer.headers.remove(header::CONTENT_LENGTH);
+    // The bytes are no longer those that a strong one stands for (RFC 9110 8.8.3).
+    let strong = answer.headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
+        answer.headers.insert(header::ETAG, weak);
+    }
+    let plain = StreamReader::new(answer.body.into_data_stream().map_err(io::Error::other));
+    Answer { body: streamed(coding.encoder(plain)), ..answer }
+}
+
+/// The coding a client likes best (RFC 9110 12.5.3); `None` when it likes none better than the bytes as they are.
+pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
+    let ranges: Vec<(&str, f32)> = list(headers, header::ACCEPT_ENCODING)
+        .filter_map(|range| {
+            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let quality = match parameters.trim().strip_prefix(['q', 'Q']).map(str::trim_start) {
+                Some(quality) => quality.strip_prefix('=')?.trim().parse().ok()?,
+                None => 1.0,
+            };
+            Some((name.trim(), quality))
+        })
+        .collect();
+    let quality = |name: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(name)).map(|range| range.1);
+    let identity = quality("identity").unwrap_or(0.0);
+    let likings = Coding::WRITTEN.map(|coding| (coding, quality(coding.name()).or(quality("*")).unwrap_or(0.0)));
+    let liked = likings.into_iter().filter(|(_, quality)| *quality > 0.0 && *quality >= identity);
+    // Of equals the first.
+    liked.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(coding, _)| coding)
+}
+
+/// Text, and nothing that says it must stay as it is.
+fn is_compressible(answer: &Answer) -> bool {
+    let text = |name| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_text = content_type.starts_with("text/")
+        || content_type.ends_with("+json")
+        || content_type.ends_with("+xml")
+        || matches!(
+            content_type.as_str(),
+            "application/json" | "application/x-ndjson" | "application/xml" | "application/javascript"
+        );
+    let bound = [header::CONTENT_ENCODING, header::CONTENT_RANGE, header::TRAILER];
+    is_text
+        && answer.status != StatusCode::PARTIAL_CONTENT
+        && !bound.iter().any(|name| answer.headers.contains_key(name))
+        && !text(header::CACHE_CONTROL).contains("no-transform")
+}
+
+fn streamed(reader: impl AsyncRead + Send + 'static) -> Body {
+    let frames = ReaderStream::with_capacity(reader, PIECE_BYTES).map_ok(Frame::data).map_err(failure);
+    Body::new(StreamBody::new(frames))
+}
+
+/// The status that was inside, if there was one.
+fn failure(error: io::Error) -> Status {
+    let message = error.to_string();
+    match error.into_inner().map(|inner| inner.downcast::<Status>().map_err(|inner| inner.is::<LengthLimitError>())) {
+        Some(Ok(status)) => *status,
+        Some(Err(true)) => Status::resource_exhausted(message),
+        _ => Status::invalid_argument(message),
+    }
+}
+
+/// The elements of a header that is a list.
+fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
+fn unsupported(problem: &str) -> Rejection {
+    let message = format!("Content-Encoding: {problem}; the body may be sent with zstd, br, gzip or deflate");
+    let mut rejection = Rejection::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message);
+    rejection.headers.push((header::ACCEPT_ENCODING, READ));
+    rejection
+}

@@ -1,0 +1,248 @@
+//! Calls that are accepted now and carried out later: where the contract allows it, when the backend cannot be reached
+//! or the client asks for it (`Prefer: respond-async`, RFC 7240 4.1).
+//!
+//! Knows `google.longrunning.Operation`, which clients get in place of an answer; who keeps the call is a [`Deferral`].
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
+use malla_runtime::auth::Caller;
+use malla_runtime::link;
+use malla_runtime::policy::Access;
+use prost::Message as _;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+use tonic_types::pb;
+
+use crate::call::headers;
+use crate::codec::{Output, ResponsePlan};
+use crate::decode::body::BodyReader;
+use crate::edge::Shared;
+use crate::encode::Answer;
+use crate::key::KEY;
+use crate::load::Method;
+use crate::rejection::{Rejection, Source};
+
+#[cfg(test)]
+mod tests;
+
+/// What stands for a call that is carried out later.
+pub(crate) const OPERATION: &str = "google.longrunning.Operation";
+/// Larger requests are not deferred.
+const REQUEST_BYTES_MAX: usize = 256 << 10;
+/// How long accepting a call may take.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// When to look for the first time whether a call has been carried out, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const RESPOND_ASYNC: HeaderValue = HeaderValue::from_static("respond-async");
+/// The length of a message in gRPC's framing, and its flag before it.
+const FRAME_BYTES: usize = 5;
+
+/// A call to be carried out later.
+#[derive(Clone, Debug)]
+pub struct Deferred {
+    /// `pkg.Service/Method`.
+    pub method: String,
+    /// The encoded request.
+    pub request: Bytes,
+    /// Full name of the message the method answers with.
+    pub response_type: String,
+    /// Who calls: a user, or nobody that is known.
+    pub caller: Caller,
+    /// The client's `Idempotency-Key`, or one made here: a call with it happens once.
+    pub key: String,
+}
+
+/// Who keeps calls for later.
+pub trait Deferral: Debug + Send + Sync {
+    /// Accepts a call, and gives an encoded `google.longrunning.Operation` for it. What was accepted is not lost.
+    ///
+    /// # Errors
+    /// ALREADY_EXISTS, with the reason IDEMPOTENCY_KEY_REUSED, when the key is known with another request; any other when the call was not accepted.
+    fn accept(&self, call: Deferred) -> BoxFuture<'_, Result<Bytes, Status>>;
+}
+
+/// How a call that could be deferred ended.
+pub(crate) enum Outcome<T, A> {
+    Answered(T),
+    Deferred(A),
+}
+
+/// The offer to carry a call out later.
+pub(crate) struct Offer<'e> {
+    deferral: &'e dyn Deferral,
+    plan: &'e ResponsePlan,
+    call: Deferred,
+    /// The client would rather have it deferred.
+    asked: bool,
+}
+
+impl<'e> Offer<'e> {
+    /// Makes the offer, if this call can be deferred. It then gets a key, so that it happens once even if it is made
+    /// now and, the answer being lost, again later.
+    pub(crate) fn make(
+        edge: &'e Shared,
+        method: &Method,
+        head: &Parts,
+        message: Option<Bytes>,
+        metadata: &mut HeaderMap,
+    ) -> Option<Self> {
+        let (deferral, plan) = edge.deferral.as_ref().filter(|_| method.deferrable)?;
+        let request = message.filter(|message| message.len() <= REQUEST_BYTES_MAX)?;
+        let caller = edge.authenticator.authenticate(&head.headers, Access::OptionalUser);
+        let caller = match (caller.unwrap_or(Caller::Anonymous), method.access) {
+            (caller @ Caller::User(_), _) => caller,
+            (_, Access::Anyone | Access::OptionalUser) => Caller::Anonymous,
+            _ => return None,
+        };
+        let given = metadata.get(KEY).and_then(|key| key.to_str().ok()).map(str::to_owned);
+        let key = given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        metadata.insert(KEY, HeaderValue::from_str(&key).ok()?);
+        let (method, response_type) = (method.name().to_owned(), method.response_type.clone());
+        let call = Deferred { method, request, response_type, caller, key };
+        Some(Self { deferral: deferral.as_ref(), plan, call, asked: headers::prefers_async(&head.headers) })
+    }
+
+    async fn accept(self) -> Result<Accepted<'e>, Rejection> {
+        let Self { deferral, plan, call, asked } = self;
+        let key = call.key.clone();
+        let accepting = tokio::time::timeout(ACCEPT_TIMEOUT, deferral.accept(call)).await;
+        let accepted = accepting.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
+        let fail = |status: Status| {
+            let mut rejection = Rejection::backend(status);
+            rejection.push(KEY, &key);
+            rejection
+        };
+        let operation = accepted.map_err(fail)?;
+        let name = Named::decode(operation.clone()).map_err(|_| unreadable())?.name;
+        Ok(Accepted { operation, name, key, plan, asked })
+    }
+}
+
+/// Makes a call, or has it accepted for later: when the client would rather have that, and when its backend was not
+/// reached or lost with the answer.
+///
+/// # Errors
+/// What the call failed with; what kept it from being accepted.
+pub(crate) async fn instead_of<'e, T>(
+    offer: Option<Offer<'e>>,
+    calling: impl Future<Output = Result<T, Rejection>>,
+) -> Result<Outcome<T, Accepted<'e>>, Rejection> {
+    match offer {
+        Some(offer) if offer.asked => offer.accept().await.map(Outcome::Deferred),
+        Some(offer) => match calling.await {
+            // What was sent and not answered may have been carried out: only the first failure says so.
+            Err(rejection) if rejection.source == Source::Way => match offer.accept().await {
+                Err(_) if !link::is_unreached(&rejection.status) => Err(rejection),
+                accepted => accepted.map(Outcome::Deferred),
+            },
+            outcome => outcome.map(Outcome::Answered),
+        },
+        None => calling.await.map(Outcome::Answered),
+    }
+}
+
+/// A call that will be carried out later.
+pub(crate) struct Accepted<'e> {
+    operation: Bytes,
+    name: String,
+    key: String,
+    plan: &'e ResponsePlan,
+    asked: bool,
+}
+
+impl Accepted<'_> {
+    /// 202, and where to look for the result.
+    pub(crate) fn as_rest(&self) -> Result<Answer, Rejection> {
+        let Ok(Output::Json { text, .. }) = self.plan.encode(self.operation.clone()) else { return Err(unreadable()) };
+        let mut answer = Answer::json(StatusCode::ACCEPTED, text);
+        answer.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        if let Ok(location) = HeaderValue::try_from(format!("/v1/{}", self.name)) {
+            answer.headers.insert(header::LOCATION, location);
+        }
+        self.describe(&mut answer.headers);
+        Ok(answer)
+    }
+
+    /// The operation in place of the response, for clients that asked for it. A generated client that did not could
+    /// not decode it: for it the call has failed, with the operation among the details and word not to send it again.
+    pub(crate) fn as_grpc(&self) -> Result<Answer, Rejection> {
+        let mut headers = HeaderMap::new();
+        self.describe(&mut headers);
+        if !self.asked {
+            let type_url = format!("type.googleapis.com/{OPERATION}");
+            let any = prost_types::Any { type_url, value: self.operation.to_vec() };
+            let message = format!("the call was accepted as {}; do not send it again", self.name);
+            let code = Code::FailedPrecondition;
+            let details = pb::Status { code: code.into(), message: message.clone(), details: vec![any] };
+            headers.insert("grpc-retry-pushback-ms", HeaderValue::from_static("-1"));
+            let metadata = MetadataMap::from_headers(headers);
+            let details = details.encode_to_vec().into();
+            return Err(Rejection::new(Status::with_details_and_metadata(code, message, details, metadata)));
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut framed = BytesMut::with_capacity(FRAME_BYTES + self.operation.len());
+        framed.put_u8(0);
+        framed.put_u32(u32::try_from(self.operation.len()).map_err(|_| unreadable())?);
+        framed.put_slice(&self.operation);
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        let frames = [Ok::<_, Status>(Frame::data(framed.freeze())), Ok(Frame::trailers(trailers))];
+        let body = Body::new(StreamBody::new(stream::iter(frames)));
+        Ok(Answer { status: StatusCode::OK, headers, body })
+    }
+
+    fn describe(&self, headers: &mut HeaderMap) {
+        headers.extend(HeaderValue::from_str(&self.key).ok().map(|key| (KEY, key)));
+        headers.extend(self.asked.then_some((APPLIED, RESPOND_ASYNC)));
+    }
+}
+
+/// Reads the message of a gRPC call that may have to be deferred; leaves every other alone. Compressed messages and
+/// those that are too large for later are passed on, but not offered.
+///
+/// # Errors
+/// 413, 408, and what broke the request off.
+pub(crate) async fn read_whole(
+    edge: &Shared,
+    method: &Method,
+    body: Body,
+    deadline: Instant,
+) -> Result<(Option<Bytes>, Body), Rejection> {
+    if edge.deferral.is_none() || !method.deferrable || method.client_streaming {
+        return Ok((None, body));
+    }
+    let limit = (edge.config.message_bytes_max + FRAME_BYTES) as u64;
+    let mut reader = BodyReader::new(body, limit, edge.config.body_idle_timeout())?;
+    let read = tokio::time::timeout_at(deadline, reader.all()).await;
+    let whole = read.map_err(|_| Rejection::too_slow())??;
+    let message = match whole.split_first_chunk::<FRAME_BYTES>() {
+        Some(([0, length @ ..], rest)) if u32::from_be_bytes(*length) as usize == rest.len() => {
+            Some(whole.slice(FRAME_BYTES..))
+        }
+        _ => None,
+    };
+    Ok((message, Body::new(Full::new(whole))))
+}
+
+/// The field of an operation the edge looks at.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Named {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+fn unreadable() -> Rejection {
+    tracing::error!("what stands for a deferred call is no {OPERATION}");
+    Rejection::backend(Status::internal("internal error"))
+}

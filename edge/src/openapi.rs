@@ -1,0 +1,122 @@
+//! The OpenAPI document of the current table, in JSON and YAML: made when it is first asked for, then kept.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use malla_openapi::{Access, Api, Binding, Errors, Json};
+use malla_runtime::policy;
+use malla_transcode::table::Rule;
+use tonic::Status;
+
+use crate::config::{self, Enums, Names};
+use crate::edge::Shared;
+use crate::encode::Answer;
+use crate::load::Binding as Bound;
+use crate::rejection::Rejection;
+
+#[cfg(test)]
+mod tests;
+
+/// How the document is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Json,
+    Yaml,
+}
+
+/// The document, once it was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Openapi(OnceLock<Option<[Text; 2]>>);
+
+#[derive(Clone, Debug)]
+struct Text {
+    body: Bytes,
+    etag: HeaderValue,
+}
+
+/// Answers with the document, or 304 to a client that has it.
+///
+/// # Errors
+/// 500 when it cannot be written.
+pub(crate) fn answer(edge: &Shared, headers: &HeaderMap, form: Form) -> Result<Answer, Rejection> {
+    let made = edge.openapi.0.get_or_init(|| {
+        make(edge).inspect_err(|error| tracing::error!(%error, "the OpenAPI document cannot be made")).ok()
+    });
+    let [json, yaml] = made.as_ref().ok_or_else(|| Rejection::new(Status::internal("internal error")))?;
+    let (text, content_type) = match form {
+        Form::Json => (json, "application/json"),
+        Form::Yaml => (yaml, "application/yaml"),
+    };
+    let mut answer = if is_known(headers, &text.etag) {
+        Answer::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        Answer::full(StatusCode::OK, HeaderValue::from_static(content_type), text.body.clone())
+    };
+    answer.headers.insert(header::ETAG, text.etag.clone());
+    // It may be kept, but has to be asked for again: the table may have changed.
+    answer.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}
+
+/// `If-None-Match` (RFC 9110 13.1.2).
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = given.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| tag == "*" || tag.as_bytes() == etag.as_bytes())
+}
+
+fn make(edge: &Shared) -> Result<[Text; 2], String> {
+    let bindings = edge.table.rules().iter().filter_map(|rule| binding(edge, rule)).collect();
+    let json = &edge.config.json;
+    let document = malla_openapi::document(&Api {
+        title: &edge.about.name,
+        version: &edge.about.version,
+        json: Json {
+            proto_names: json.names == Names::Proto,
+            enum_numbers: json.enums == Enums::Number,
+            emit_defaults: json.emit_defaults,
+        },
+        errors: match edge.config.errors {
+            config::Errors::Status => Errors::Status,
+            config::Errors::Aip193 => Errors::Aip193,
+            config::Errors::Problem => Errors::Problem,
+        },
+        bindings,
+    });
+    let json = serde_json::to_string(&document).map_err(|error| error.to_string())?;
+    Ok([text(json)?, text(malla_openapi::yaml(&document))?])
+}
+
+fn binding<'a>(edge: &Shared, rule: &'a Rule<Bound>) -> Option<Binding<'a>> {
+    let Bound { method, success, declared, schema, .. } = &rule.value;
+    Some(Binding {
+        backend: &method.backend,
+        schema,
+        method: schema.find_method(&method.name().replace('/', "."))?,
+        http_method: &rule.http_method,
+        template: &rule.template,
+        body: &declared.body,
+        response_body: &declared.response_body,
+        required_query: &rule.required_query,
+        lenient: declared.lenient,
+        aliases: &declared.aliases,
+        access: match method.access {
+            policy::Access::Anyone => Access::Anyone,
+            policy::Access::OptionalUser => Access::OptionalUser,
+            policy::Access::User => Access::User,
+            // No client can call what is for services only, so the table has none of it.
+            policy::Access::Operator | policy::Access::Service => Access::Operator,
+        },
+        success: success.as_u16(),
+        deferrable: method.deferrable && edge.deferral.is_some(),
+    })
+}
+
+fn text(body: String) -> Result<Text, String> {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let etag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).map_err(|error| error.to_string())?;
+    Ok(Text { body: body.into(), etag })
+}

@@ -1,0 +1,59 @@
+use http::Request;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tonic::body::Body;
+
+use super::*;
+use crate::edge::Edge;
+use crate::fixture::{config, edge, send};
+
+async fn fetch(edge: &Edge, path: &str, known: Option<&HeaderValue>) -> (StatusCode, HeaderMap, Bytes) {
+    let mut request = Request::get(path).header("host", "test");
+    if let Some(known) = known {
+        request = request.header(header::IF_NONE_MATCH, known);
+    }
+    let (parts, body) = send(edge, request.body(Body::empty()).unwrap()).await.into_parts();
+    (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
+}
+
+#[tokio::test]
+async fn the_document_has_every_route_and_is_the_same_each_time() {
+    let (edge, other) = (edge(config()), edge(config()));
+    for (path, content_type) in [("/openapi.json", "application/json"), ("/openapi.yaml", "application/yaml")] {
+        let (status, headers, text) = fetch(&edge, path, None).await;
+        assert_eq!((status, &headers[header::CONTENT_TYPE]), (StatusCode::OK, &HeaderValue::from_static(content_type)));
+        assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
+        let (_, others, same) = fetch(&other, path, None).await;
+        assert!(text == same && headers[header::ETAG] == others[header::ETAG], "{path}");
+    }
+    let (_, _, text) = fetch(&edge, "/openapi.json", None).await;
+    let document: Value = serde_json::from_slice(&text).unwrap();
+    let operations: Vec<&Value> =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
+    let mut missing = Vec::new();
+    for row in edge.routes() {
+        let named =
+            |operation: &&&Value| operation["x-malla-rpcs"].as_array().unwrap().contains(&row.rpc.clone().into());
+        let found = operations
+            .iter()
+            .filter(named)
+            .any(|operation| operation["responses"][row.success_status.to_string()].is_object());
+        missing.extend((!found).then_some(row));
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn who_has_the_document_is_not_sent_it_again() {
+    let edge = edge(config());
+    let (_, headers, _) = fetch(&edge, "/openapi.json", None).await;
+    let etag = headers[header::ETAG].clone();
+    let weak = HeaderValue::try_from(format!("\"x\", W/{}", etag.to_str().unwrap())).unwrap();
+    for known in [etag, weak, HeaderValue::from_static("*")] {
+        let (status, headers, text) = fetch(&edge, "/openapi.json", Some(&known)).await;
+        assert_eq!((status, text.len()), (StatusCode::NOT_MODIFIED, 0), "{known:?}");
+        assert!(headers.contains_key(header::ETAG));
+    }
+    let (status, ..) = fetch(&edge, "/openapi.yaml", Some(&headers[header::ETAG])).await;
+    assert_eq!(status, StatusCode::OK, "the other form has a tag of its own");
+}

@@ -1,0 +1,268 @@
+//! One WebSocket from its first frame to its last. Frames are read only while the backend takes messages, and messages
+//! only while the client takes frames.
+//!
+//! It closes with 1000 when the call went well, 1001 when the edge shuts down, 1003 for a binary frame where JSON is
+//! spoken, 1009 for a frame that is too large, and 4000 + n when the call ended with gRPC code n. A client that answers
+//! no ping, or takes no frame for as long, is gone. When the client closes or is gone, the call is cancelled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::call::{self, Replied, Replies, Reply};
+use crate::codec::{HttpBody, Input, Output, Payload, RequestPlan, ResponsePlan};
+use crate::decode::{Messages, Pieces, Sequence, Source};
+use crate::encode::write;
+use crate::errors;
+use crate::load::Method;
+use crate::record::Record;
+use crate::rejection::Rejection;
+
+/// How long a client has to answer the last frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a close frame has room for.
+const REASON_BYTES_MAX: usize = 123;
+const CALL_FAILED: u16 = 4_000;
+
+/// What one WebSocket is about.
+pub(super) struct Session {
+    pub(super) method: Arc<Method>,
+    pub(super) request: RequestPlan,
+    pub(super) response: ResponsePlan,
+    pub(super) sequence: Sequence,
+    pub(super) metadata: HeaderMap,
+    pub(super) deadline: Instant,
+    pub(super) closing: CancellationToken,
+    /// How often the client is pinged, and how long it has to answer, or to take a frame.
+    pub(super) ping: Duration,
+    pub(super) frame_bytes_max: usize,
+    pub(super) message_bytes_max: usize,
+    pub(super) errors: errors::Writer,
+}
+
+/// How it ended.
+enum End {
+    Done,
+    Failed(Rejection),
+    Closed(CloseCode, &'static str),
+    Left,
+}
+
+/// The call, as far as it has come.
+enum Calling {
+    /// Waits for its one message.
+    Not,
+    Begun(BoxFuture<'static, Result<Reply, Rejection>>),
+    Answered(Option<Bytes>),
+    Answering(Replies),
+}
+
+impl Calling {
+    /// The next message; `None` at the end. Cancel safe.
+    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        loop {
+            match self {
+                Self::Not => std::future::pending().await,
+                Self::Begun(reply) => {
+                    *self = match reply.await?.messages {
+                        Replied::One(message) => Self::Answered(Some(message)),
+                        Replied::Stream(replies) => Self::Answering(replies),
+                    }
+                }
+                Self::Answered(message) => return Ok(message.take()),
+                Self::Answering(replies) => return replies.next().await,
+            }
+        }
+    }
+}
+
+/// Messages as the session hands them on: `None` is the end, and no more than that a client that left.
+struct Fed(mpsc::Receiver<Option<Bytes>>);
+
+impl Source for Fed {
+    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+        self.0.recv().await.ok_or_else(|| Rejection::new(Status::cancelled("the client has left")))
+    }
+}
+
+/// To the backend; dropped without an end, it breaks the call off.
+type Feed = mpsc::Sender<Option<Bytes>>;
+
+/// What the client has said.
+struct Said {
+    /// Read, and not taken by the backend yet.
+    waiting: Option<Option<Bytes>>,
+    /// Whether there may be more.
+    open: bool,
+}
+
+impl Session {
+    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S, mut record: Record) {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(self.frame_bytes_max))
+            .max_frame_size(Some(self.frame_bytes_max));
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        let end = self.converse(&mut socket, &mut record).await;
+        let (code, reason) = match end {
+            End::Done => (CloseCode::Normal, String::new()),
+            End::Closed(code, reason) => (code, reason.to_owned()),
+            End::Left => return,
+            End::Failed(rejection) => {
+                record.refused(&rejection);
+                let error = self.errors.element(&rejection.status);
+                if let Ok(text) = Utf8Bytes::try_from(error) {
+                    let _ = tokio::time::timeout(self.ping, socket.send(Message::Text(text))).await;
+                }
+                let code = CALL_FAILED + u16::try_from(i32::from(rejection.status.code())).unwrap_or_default();
+                (CloseCode::from(code), rejection.status.message().to_owned())
+            }
+        };
+        let reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].into();
+        let close = async {
+            let _ = socket.send(Message::Close(Some(CloseFrame { code, reason }))).await;
+            // Until the client has said the same, or what was sent could be lost with the connection.
+            while let Some(Ok(_)) = socket.next().await {}
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, close).await;
+        record.over();
+    }
+
+    async fn converse<S>(&mut self, socket: &mut WebSocketStream<S>, record: &mut Record) -> End
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut calling, mut said, feed) = match self.begin() {
+            Ok(begun) => begun,
+            Err(rejection) => return End::Failed(rejection),
+        };
+        let mut pings = tokio::time::interval_at(Instant::now() + self.ping, self.ping);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut alive = true;
+        loop {
+            let outgoing = tokio::select! {
+                // What ends it first: a backend that always has a message ready would otherwise never be stopped.
+                biased;
+                () = self.closing.cancelled() => return End::Closed(CloseCode::Away, "the edge is shutting down"),
+                () = tokio::time::sleep_until(self.deadline) => return End::Failed(Rejection::backend(call::expired())),
+                _ = pings.tick() => {
+                    // While nothing is read, no answer can be seen.
+                    if !alive && said.waiting.is_none() {
+                        return End::Left;
+                    }
+                    alive = false;
+                    Message::Ping(Bytes::new())
+                }
+                Ok(place) = feed.reserve(), if said.waiting.is_some() => {
+                    if let Some(message) = said.waiting.take() {
+                        place.send(message);
+                    }
+                    continue;
+                }
+                frame = socket.next(), if said.waiting.is_none() => {
+                    alive = true;
+                    match self.take(frame, &mut said, &mut calling) {
+                        Ok(()) => continue,
+                        Err(end) => return end,
+                    }
+                }
+                reply = calling.next() => match reply.map(|message| message.map(|message| self.frame(message))) {
+                    Ok(None) => return End::Done,
+                    Ok(Some(Ok(frame))) => frame,
+                    Ok(Some(Err(rejection))) | Err(rejection) => return End::Failed(rejection),
+                },
+            };
+            record.sent(outgoing.len());
+            match tokio::time::timeout(self.ping, socket.send(outgoing)).await {
+                Ok(Ok(())) => {}
+                _ => return End::Left,
+            }
+        }
+    }
+
+    /// Makes the call, unless it waits for a message of the client's.
+    fn begin(&mut self) -> Result<(Calling, Said, Feed), Rejection> {
+        let (feed, fed) = mpsc::channel(1);
+        let at_once = !self.request.has_body();
+        let first = at_once.then(|| self.sequence.message(Payload::Empty)).transpose()?;
+        let open = self.method.client_streaming || !at_once;
+        if at_once {
+            // Further messages have no path to be bound by.
+            self.sequence = Sequence::new(&self.request.with_whole_body(), Input { variables: &[], query: "" });
+        }
+        let calling = match (self.method.client_streaming, first) {
+            (true, first) => self.call(Messages::Pieces(Pieces::new(first, Fed(fed)))),
+            (false, Some(message)) => self.call(Messages::One(message)),
+            (false, None) => Calling::Not,
+        };
+        Ok((calling, Said { waiting: None, open }, feed))
+    }
+
+    fn call(&self, messages: Messages) -> Calling {
+        let (method, metadata) = (self.method.clone(), self.metadata.clone());
+        let (message_bytes_max, deadline) = (self.message_bytes_max, self.deadline);
+        Calling::Begun(Box::pin(
+            async move { call::call(&method, message_bytes_max, metadata, deadline, messages).await },
+        ))
+    }
+
+    /// Takes a frame of the client's.
+    fn take(
+        &mut self,
+        frame: Option<Result<Message, Error>>,
+        said: &mut Said,
+        calling: &mut Calling,
+    ) -> Result<(), End> {
+        let payload = match frame {
+            Some(Ok(Message::Text(text))) if text.is_empty() => None,
+            Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.into())),
+            Some(Ok(Message::Binary(data))) if self.request.is_raw() => {
+                Some(Payload::Raw(HttpBody { content_type: String::new(), data }))
+            }
+            Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+                return Err(End::Closed(CloseCode::Unsupported, "JSON is text, and raw bytes are binary"));
+            }
+            Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed)) | None => return Err(End::Left),
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(Error::Capacity(_))) => return Err(End::Closed(CloseCode::Size, "the message is too large")),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a WebSocket broke");
+                return Err(End::Left);
+            }
+        };
+        if !said.open {
+            let problem = Status::invalid_argument("no more messages are taken");
+            return Err(End::Failed(Rejection::new(problem)));
+        }
+        let message = payload.map(|payload| self.sequence.message(payload)).transpose().map_err(End::Failed)?;
+        said.open = self.method.client_streaming && message.is_some();
+        match message {
+            Some(message) if !self.method.client_streaming => *calling = self.call(Messages::One(message)),
+            message if self.method.client_streaming => said.waiting = Some(message),
+            _ => return Err(End::Failed(Rejection::new(Status::invalid_argument("a message is expected")))),
+        }
+        Ok(())
+    }
+
+    fn frame(&self, message: Bytes) -> Result<Message, Rejection> {
+        match write(&self.response, message)? {
+            Output::Raw(body) => Ok(Message::Binary(body.data)),
+            Output::Json { text, .. } => match Utf8Bytes::try_from(text) {
+                Ok(text) => Ok(Message::Text(text)),
+                Err(_) => Err(Rejection::new(Status::internal("the backend's answer cannot be read"))),
+            },
+        }
+    }
+}

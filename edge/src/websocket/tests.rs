@@ -1,0 +1,190 @@
+//! Conversations over sockets, with a client that is not ours.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
+use malla_runtime::shutdown::Shutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use crate::edge::Edge;
+use crate::fixture::{self, config};
+use crate::{Config, accept};
+
+struct Running {
+    address: std::net::SocketAddr,
+    shutdown: Shutdown,
+}
+
+async fn start(edge: Edge) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = Shutdown::new(Duration::from_secs(1));
+    tokio::spawn(accept::serve(edge, listener, shutdown.clone()));
+    Running { address, shutdown }
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// The socket, or the status of the refusal.
+async fn connect(running: &Running, path: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
+    let mut request = format!("ws://{}{path}", running.address).into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    match client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The next frame, written out; pings are left out.
+async fn hear(socket: &mut Socket) -> String {
+    loop {
+        let frame = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("a frame in time");
+        return match frame {
+            Some(Ok(Message::Text(text))) => text.to_string(),
+            Some(Ok(Message::Close(Some(frame)))) => format!("{} {}", u16::from(frame.code), frame.reason),
+            Some(Ok(Message::Binary(data))) => format!("{data:?}"),
+            Some(Ok(_)) => continue,
+            other => format!("{other:?}"),
+        };
+    }
+}
+
+async fn say(socket: &mut Socket, text: &str) {
+    socket.send(Message::text(text)).await.unwrap();
+}
+
+#[tokio::test]
+async fn both_sides_speak_until_one_has_no_more_to_say() {
+    let running = start(fixture::edge(config())).await;
+    let mut socket = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+    assert_eq!(hear(&mut socket).await, r#"{"id":"a","left":"x"}"#, "the path is a message");
+    say(&mut socket, r#"{"id":"b"}"#).await;
+    assert_eq!(hear(&mut socket).await, r#"{"id":"b"}"#);
+    say(&mut socket, "").await;
+    assert_eq!(hear(&mut socket).await, "1000 ");
+}
+
+#[tokio::test]
+async fn each_kind_of_stream() {
+    let running = start(fixture::edge(config())).await;
+    for (path, said, heard) in [
+        ("/v1/chat", &[r#"{"id":"a"}"#, r#"{"id":"b"}"#, ""][..], &[r#"{"tags":["a","b"]}"#, "1000 "][..]),
+        ("/v1/chat", &[""], &["{}", "1000 "]),
+        ("/v1/count/2", &[], &[r#"{"i32":1}"#, r#"{"i32":2}"#, "1000 "]),
+        ("/v1/files/a", &[], &[r#"b"ab""#, r#"b"cd""#, "1000 "]),
+    ] {
+        let mut socket = connect(&running, path, &[]).await.unwrap();
+        for text in said {
+            say(&mut socket, text).await;
+        }
+        for expected in heard {
+            assert_eq!(hear(&mut socket).await, *expected, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_fails_is_said_and_the_code_closes() {
+    let running = start(fixture::edge(Config { body_bytes_max: 64, ..config() })).await;
+    for (path, said, element, close) in [
+        ("/v1/count/1?i64=1", None, "{\"error\":{\"code\":5,", "4005 gone"),
+        ("/v1/count/x", None, "{\"error\":{\"code\":3,", "4003 0.i32: must be a 32-bit integer"),
+        ("/v1/talk/x?id=fail", None, "{\"error\":{\"code\":5,", "4005 failed as asked"),
+        (
+            "/v1/chat",
+            Some("{"),
+            "{\"error\":{\"code\":3,",
+            "4003 0: malformed JSON: expected a string in double quotes at line 1, column 2",
+        ),
+        ("/v1/count/1?id=quiet", Some("{}"), "{\"error\":{\"code\":3,", "4003 no more messages are taken"),
+    ] {
+        let mut socket = connect(&running, path, &[]).await.unwrap();
+        if let Some(said) = said {
+            say(&mut socket, said).await;
+        }
+        let mut heard = hear(&mut socket).await;
+        if heard == "{\"i32\":1}" {
+            heard = hear(&mut socket).await;
+        }
+        assert!(heard.starts_with(element), "{path}: {heard}");
+        assert_eq!(hear(&mut socket).await, close, "{path}");
+    }
+    let mut socket = connect(&running, "/v1/chat", &[]).await.unwrap();
+    socket.send(Message::binary("x")).await.unwrap();
+    assert_eq!(hear(&mut socket).await, "1003 JSON is text, and raw bytes are binary");
+    let mut socket = connect(&running, "/v1/chat", &[]).await.unwrap();
+    say(&mut socket, &"a".repeat(65)).await;
+    assert_eq!(hear(&mut socket).await, "1009 the message is too large");
+}
+
+#[tokio::test]
+async fn the_handshake_refuses_as_any_request() {
+    let config = Config { websocket_origins: vec!["https://app.test".into()], ..config() };
+    let running = start(fixture::edge(config)).await;
+    let own = format!("https://{}", running.address);
+    for (path, headers, expected) in [
+        ("/v1/talk/x", &[][..], None),
+        ("/v1/talk/x", &[("origin", own.as_str())], None),
+        ("/v1/talk/x", &[("origin", "https://app.test")], None),
+        ("/v1/talk/x", &[("origin", "https://evil.test")], Some(403)),
+        ("/v1/talk/x", &[("origin", "null")], Some(403)),
+        ("/v1/talk/x", &[("sec-websocket-version", "8")], Some(426)),
+        ("/v1/watched", &[], Some(401)),
+        ("/nowhere", &[], Some(404)),
+        ("/v1/echo/a", &[], Some(200)),
+    ] {
+        assert_eq!(connect(&running, path, headers).await.err(), expected, "{path} {headers:?}");
+    }
+    let protocols = format!("json, bearer.{DEVELOPMENT_OPERATOR_TOKEN}");
+    let mut socket = connect(&running, "/v1/watched", &[("sec-websocket-protocol", &protocols)]).await.unwrap();
+    assert_eq!(hear(&mut socket).await, "1000 ");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_cancels_the_call() {
+    let (edge, mut told) = fixture::remote(config()).await;
+    let running = start(edge).await;
+    for clean in [true, false] {
+        let mut socket = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+        hear(&mut socket).await;
+        assert_eq!(told.recv().await, Some("begun"));
+        if clean {
+            socket.close(None).await.unwrap();
+        }
+        drop(socket);
+        let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+        assert_eq!(fate, Ok(Some("cut")), "not complete, and before its deadline");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_gone() {
+    let (edge, mut told) = fixture::remote(Config { websocket_ping_ms: 100, ..config() }).await;
+    let running = start(edge).await;
+    let mut socket = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+    hear(&mut socket).await;
+    assert_eq!(told.recv().await, Some("begun"));
+    // Pings are answered while it listens.
+    assert!(tokio::time::timeout(Duration::from_millis(400), hear(&mut socket)).await.is_err());
+    let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+    assert_eq!(fate, Ok(Some("cut")));
+}
+
+#[tokio::test]
+async fn drain_closes_and_a_place_is_held_until_the_end() {
+    let running = start(fixture::edge(Config { requests_max: 1, ..config() })).await;
+    let mut socket = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+    hear(&mut socket).await;
+    assert_eq!(connect(&running, "/v1/talk/x", &[]).await.err(), Some(503));
+    let draining = tokio::spawn(async move { running.shutdown.begin(Duration::ZERO).await });
+    assert_eq!(hear(&mut socket).await, "1001 the edge is shutting down");
+    draining.await.unwrap();
+}

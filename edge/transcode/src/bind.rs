@@ -1,0 +1,230 @@
+//! From a request's path, query and body to the bytes of its message, and from those of its response to JSON, as one
+//! binding has it.
+//!
+//! Nothing is built in between: the body's JSON becomes wire bytes in one pass, parameters are appended behind them, the
+//! path's variables last. On the wire the last one counts, messages merge and repeated fields go on, so the path has
+//! the last word; whatever contradicts it is refused all the same.
+
+mod body;
+mod given;
+mod parameters;
+mod path;
+mod response;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::check::{Body, Route};
+use crate::schema::{Field, Kind, MessageId, Schema};
+use crate::violation::{VIOLATIONS_MAX, Violation};
+pub use response::{ResponseOptions, ResponsePlan};
+
+use given::{Given, Origin, Said};
+use parameters::Parameters;
+
+pub(crate) const HTTP_BODY: &str = "google.api.HttpBody";
+
+/// What a binding says beyond its rule.
+#[derive(Clone, Debug, Default)]
+pub struct RequestOptions {
+    /// Takes what loosely typed clients send. Default false.
+    ///
+    /// Fields come from the query, a form or a JSON object alike, and the body wins over the query; `"True"`, `yes` and
+    /// `1` are bools, numbers and bools are strings, names of enums have any case; what is unknown is ignored.
+    pub lenient: bool,
+    /// Other names of fields, in the query, in a form and at the top of a JSON body: name -> field path. A field's own
+    /// name wins over these. Default none.
+    pub aliases: BTreeMap<String, String>,
+    /// Query parameters that never bind. Default none.
+    pub ignored_query: Vec<String>,
+    /// Ignores fields of JSON that the message does not have, as `lenient` does too. Default false.
+    pub ignore_unknown_fields: bool,
+    /// Ignores parameters of a query or a form that are no fields, as `lenient` does too. Default false.
+    pub ignore_unknown_parameters: bool,
+}
+
+/// How the requests of one binding become messages.
+#[derive(Clone, Debug)]
+pub struct RequestPlan {
+    schema: Arc<Schema>,
+    message: MessageId,
+    /// For each of the template's variables its field, by positions.
+    variables: Vec<Vec<usize>>,
+    body: Body,
+    options: RequestOptions,
+}
+
+/// A request's body, by what it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Payload<'p> {
+    /// There is none.
+    Empty,
+    /// JSON.
+    Json(&'p [u8]),
+    /// `application/x-www-form-urlencoded`.
+    Form(&'p [u8]),
+    /// For a `google.api.HttpBody`.
+    Raw {
+        /// Its media type; empty when not given.
+        content_type: &'p str,
+        /// Its bytes.
+        data: &'p [u8],
+    },
+}
+
+impl RequestPlan {
+    /// Makes the plan of a route of this schema.
+    ///
+    /// # Errors
+    /// All that does not fit: aliases of no field, variables that contradict each other.
+    pub fn compile(schema: Arc<Schema>, route: &Route<'_>, options: RequestOptions) -> Result<Self, Vec<String>> {
+        let (message, variables) = (route.method().input, route.variables.clone());
+        let mut problems = Vec::new();
+        let mut given = Given::new(&schema, message, false);
+        for path in &variables {
+            if let Err(problem) = given.claim(path, None, Said::By(Origin::Body), &[]) {
+                problems.push(format!("path variable {{{}}}: {problem}", path::name(&schema, message, path)));
+            }
+        }
+        for (alias, path) in &options.aliases {
+            if let Err(problem) = path::resolve(&schema, message, path, &mut Vec::new()) {
+                problems.push(format!("alias {alias} -> {path}: {problem}"));
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self { schema, message, variables, body: route.body, options })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The same message, all of it in the body.
+    #[must_use]
+    pub fn with_whole_body(&self) -> Self {
+        Self { body: Body::Whole, ..self.clone() }
+    }
+
+    /// Whether the rule declares a body.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.body != Body::None
+    }
+
+    /// Whether the body is raw bytes of any type.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        match self.body {
+            Body::None => false,
+            Body::Whole => *self.schema[self.message].name == *HTTP_BODY,
+            Body::Field(at) => is_http_body(&self.schema, &self.schema[self.message].fields[at]),
+        }
+    }
+
+    /// Whether the binding takes what loosely typed clients send.
+    #[must_use]
+    pub fn is_lenient(&self) -> bool {
+        self.options.lenient
+    }
+
+    /// Appends the request message. `variables` are the values of the template's variables, decoded, in the template's
+    /// order; `query` is as it came.
+    ///
+    /// The path decides: a body or query that says otherwise is refused. So is a field given twice; on lenient bindings,
+    /// whose clients send the same thing in several ways, the body then wins over the query, and what comes first over
+    /// what comes later.
+    ///
+    /// # Errors
+    /// All that is wrong with the request, by field; nothing is appended.
+    pub fn decode<S: AsRef<str>>(
+        &self,
+        variables: &[S],
+        query: &str,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Vec<Violation>> {
+        let start = out.len();
+        let result = self.append(variables, query, payload, out);
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+
+    /// Appends a further message of a raw upload: the next piece and nothing else.
+    pub fn piece(&self, data: &[u8], out: &mut Vec<u8>) {
+        self.raw("", data, out);
+    }
+
+    fn append<S: AsRef<str>>(
+        &self,
+        variables: &[S],
+        query: &str,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Vec<Violation>> {
+        let start = out.len();
+        let mut violations = Vec::new();
+        let mut records = Vec::with_capacity(variables.len());
+        for (path, text) in self.variables.iter().zip(variables) {
+            let mut record = Vec::new();
+            let field = path::last(&self.schema, self.message, path);
+            if let Err(problem) = value::put(&self.schema, field, text.as_ref(), self.options.lenient, &mut record) {
+                violations.push(Violation::new(path::name(&self.schema, self.message, path), problem));
+            }
+            records.push(record);
+        }
+        let mut form = "";
+        let read = match payload {
+            Payload::Empty => Ok(()),
+            Payload::Raw { content_type, data } => {
+                self.raw(content_type, data, out);
+                Ok(())
+            }
+            Payload::Json(text) => self.json(text, &records, out),
+            Payload::Form(text) => match std::str::from_utf8(text) {
+                Ok(text) => self.form(text, &records, out).map(|rest| form = rest),
+                Err(_) => Err(vec![Violation::new("", "is no form in UTF-8")]),
+            },
+        };
+        let complete = read.is_ok();
+        violations.extend(read.err().into_iter().flatten());
+        let mut more = Vec::new();
+        if !form.is_empty() || !query.is_empty() || self.schema[self.message].has_required {
+            let mut given = Given::new(&self.schema, self.message, self.options.lenient);
+            given.violations = violations;
+            for (path, record) in self.variables.iter().zip(&records) {
+                let claimed = given.claim(path, None, Said::Path(record), record);
+                debug_assert_eq!(claimed, Ok(true), "the plan was compiled");
+            }
+            given.body(&out[start..]);
+            for (origin, text) in [(Origin::Body, form), (Origin::Query, query)] {
+                Parameters { plan: self, origin, given: &mut given, out: &mut more }.bind(text);
+            }
+            if complete {
+                given.check_required();
+            }
+            violations = given.violations;
+        }
+        if !violations.is_empty() {
+            violations.truncate(VIOLATIONS_MAX);
+            return Err(violations);
+        }
+        out.append(&mut more);
+        for (path, record) in self.variables.iter().zip(&mut records) {
+            if record.is_empty() {
+                value::put_default(path::last(&self.schema, self.message, path), record);
+            }
+            value::put_within(&self.schema, self.message, &path[..path.len() - 1], record, out);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a value of the field is raw bytes with a media type.
+pub(crate) fn is_http_body(schema: &Schema, field: &Field) -> bool {
+    let Kind::Message(id) = field.kind else { return false };
+    !field.is_repeated() && *schema[id].name == *HTTP_BODY
+}

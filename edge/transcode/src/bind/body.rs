@@ -1,0 +1,177 @@
+//! A request's body to the bytes of its message.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use serde_json::{Map, Value};
+
+use super::given::Origin;
+use super::{HTTP_BODY, RequestPlan, parameters, path, value};
+use crate::Violation;
+use crate::check::Body;
+use crate::json::{Bound, DecodeOptions, Decoder};
+use crate::schema::{Field, Kind, WellKnown};
+use crate::wire::{self, LENGTH};
+
+/// How deep a request may nest: less than the 100 messages that protobuf's readers take, for what is kept of it comes back
+/// within an answer.
+const DEPTH_MAX: usize = 98;
+/// To follow the name of a form's field.
+const NO_FIELDS: &str = "is of a form, and the body of this call has no fields; send JSON";
+
+impl RequestPlan {
+    /// Appends what JSON gives; what the path gives too, `records`, it may only repeat.
+    pub(super) fn json(&self, text: &[u8], records: &[Vec<u8>], out: &mut Vec<u8>) -> Result<(), Vec<Violation>> {
+        let Self { schema, message, options, .. } = self;
+        let options = DecodeOptions {
+            ignore_unknown: options.lenient || options.ignore_unknown_fields,
+            lenient: options.lenient,
+            exact_values: true,
+            depth_max: DEPTH_MAX,
+            ..DecodeOptions::default()
+        };
+        let decoder = Decoder::new(schema, options);
+        let bound: Vec<Bound<'_>> =
+            self.variables.iter().zip(records).map(|(path, wire)| Bound { path, wire }).collect();
+        match self.body {
+            Body::Field(field) => decoder.field(*message, field, text, &bound, out).map_err(|mut violations| {
+                for violation in &mut violations {
+                    violation.field = self.place(&violation.field);
+                }
+                violations
+            }),
+            _ => decoder.message(*message, self.rename(text).as_deref().unwrap_or(text), &bound, out),
+        }
+    }
+
+    /// Appends a body that is a `google.api.HttpBody`.
+    pub(super) fn raw(&self, content_type: &str, data: &[u8], out: &mut Vec<u8>) {
+        match self.body {
+            Body::Field(at) => {
+                let field = &self.schema[self.message].fields[at];
+                let Ok(()) = value::framed(field, out, |out| put_http_body(content_type, data, out));
+            }
+            _ => {
+                let Ok(()) = put_http_body(content_type, data, out);
+            }
+        }
+    }
+
+    /// Appends what the message has more when a file is put into a field of the body, which is `bytes` or
+    /// `google.api.HttpBody`. To be put before the message's own bytes. Returns whether there may be several such files.
+    ///
+    /// # Errors
+    /// The field is not there, or is of another type; nothing is appended.
+    pub fn file(&self, name: &str, content_type: &str, data: &[u8], out: &mut Vec<u8>) -> Result<bool, Violation> {
+        let (schema, message) = (&self.schema, self.message);
+        let (path, key) = self.resolve(Origin::Body, name).map_err(|problem| Violation::new(name, problem))?;
+        let field = path::last(schema, message, &path);
+        let mut record = Vec::new();
+        match field.kind {
+            Kind::Bytes => {
+                wire::put_tag(&mut record, field.number, LENGTH);
+                wire::put_bytes(&mut record, data);
+            }
+            Kind::Message(id) if key.is_none() && *schema[id].name == *HTTP_BODY => {
+                let Ok(()) = value::framed(field, &mut record, |out| put_http_body(content_type, data, out));
+            }
+            _ => return Err(Violation::new(name, "takes no file")),
+        }
+        value::put_within(schema, message, &path[..path.len() - 1], &record, out);
+        Ok(field.is_repeated())
+    }
+
+    /// A place in the body as one in the message.
+    pub(super) fn place(&self, place: &str) -> String {
+        let Body::Field(at) = self.body else { return place.to_owned() };
+        let dot = if place.is_empty() || place.starts_with('[') { "" } else { "." };
+        format!("{}{dot}{place}", self.schema[self.message].fields[at].name)
+    }
+
+    /// The path of a field that is named in the query, or in a form: there below the field that the body is.
+    ///
+    /// # Errors
+    /// What is wrong with the name.
+    pub(super) fn resolve<'p>(&self, origin: Origin, name: &'p str) -> Result<(Vec<usize>, Option<&'p str>), String> {
+        let (mut path, mut from) = (Vec::new(), self.message);
+        if let (Origin::Body, Body::Field(at)) = (origin, self.body) {
+            path.push(at);
+            from = match &self.schema[from].fields[at] {
+                field if field.is_repeated() => return Err(NO_FIELDS.to_owned()),
+                Field { kind: Kind::Message(inner), .. } => *inner,
+                _ => return Err(NO_FIELDS.to_owned()),
+            };
+        }
+        let key = path::resolve(&self.schema, from, name, &mut path)?;
+        Ok((path, key))
+    }
+
+    /// What of a form is to be bound as parameters: all of it, but where the body is any JSON; there it is an object of
+    /// strings.
+    pub(super) fn form<'t>(
+        &self,
+        text: &'t str,
+        records: &[Vec<u8>],
+        out: &mut Vec<u8>,
+    ) -> Result<&'t str, Vec<Violation>> {
+        if !self.options.lenient && text.starts_with(['{', '[']) {
+            let hint = "looks like JSON, but its content type says it is a form: send content-type: application/json";
+            return Err(vec![Violation::new("", hint)]);
+        }
+        if !self.is_any_object() {
+            return Ok(text);
+        }
+        let mut object = BTreeMap::new();
+        for (raw_name, raw_value) in parameters::pairs(text) {
+            let decode = |raw| parameters::decode(raw, self.options.lenient);
+            let wrong = |error| vec![Violation::new(raw_name, format!("{error}"))];
+            object.insert(decode(raw_name).map_err(wrong)?, decode(raw_value).map_err(wrong)?);
+        }
+        let json = serde_json::to_vec(&object).expect("texts are JSON");
+        self.json(&json, records, out).map(|()| "")
+    }
+
+    fn is_any_object(&self) -> bool {
+        let Body::Field(at) = self.body else { return false };
+        let field = &self.schema[self.message].fields[at];
+        let Kind::Message(id) = field.kind else { return false };
+        !field.is_repeated() && matches!(self.schema[id].well_known, Some(WellKnown::Value | WellKnown::Struct))
+    }
+
+    /// Puts what a JSON object gives under other names where it belongs; `None` when there is no such thing in it.
+    fn rename(&self, text: &[u8]) -> Option<Vec<u8>> {
+        if self.options.aliases.is_empty() {
+            return None;
+        }
+        let mut object: Map<String, Value> = serde_json::from_slice(text).ok()?;
+        let mut renamed = false;
+        for (alias, target) in &self.options.aliases {
+            let Some(value) = object.remove(alias) else { continue };
+            renamed = true;
+            let mut path = Vec::new();
+            path::resolve(&self.schema, self.message, target, &mut path).ok()?;
+            let mut holder = Some(&mut object);
+            let mut fields = path::fields(&self.schema, self.message, &path).map(|(_, field)| field).peekable();
+            while let (Some(field), Some(object)) = (fields.next(), holder.take()) {
+                let given = object.contains_key(&*field.name);
+                let name = if given { &field.name } else { &field.json_name };
+                match fields.peek() {
+                    Some(_) => holder = object.entry(&**name).or_insert_with(|| Map::new().into()).as_object_mut(),
+                    None => drop(object.entry(&**name).or_insert_with(|| value.clone())),
+                }
+            }
+        }
+        renamed.then(|| serde_json::to_vec(&object).expect("it was JSON"))
+    }
+}
+
+/// The fields of a `google.api.HttpBody`.
+fn put_http_body(content_type: &str, data: &[u8], out: &mut Vec<u8>) -> Result<(), Infallible> {
+    for (number, bytes) in [(1, content_type.as_bytes()), (2, data)] {
+        if !bytes.is_empty() {
+            wire::put_tag(out, number, LENGTH);
+            wire::put_bytes(out, bytes);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What a request has said so far, and who said it: so that nothing is said twice, no two members of a oneof are, and
+//! nothing overrules the path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::path;
+use crate::Violation;
+use crate::schema::{Cardinality, Field, Kind, MessageId, Schema};
+use crate::violation::VIOLATIONS_MAX;
+use crate::wire::{LENGTH, Malformed, START, Wire};
+
+/// Who says something besides the path, the one before the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Body,
+    Query,
+}
+
+/// What was said of one field.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said<'v> {
+    /// By the path: the bytes on the wire, with their tag.
+    Path(&'v [u8]),
+    By(Origin),
+    /// Not of the field itself but of its fields, which are at this node.
+    Inside(usize),
+}
+
+/// The fields that were given, as a tree: node 0 is the request, and each message or map that something was said inside
+/// of is another.
+#[derive(Debug)]
+pub(super) struct Given<'v> {
+    /// What was wrong with them.
+    pub(super) violations: Vec<Violation>,
+    schema: &'v Schema,
+    lenient: bool,
+    /// The message, or type of entries, of each node.
+    nodes: Vec<MessageId>,
+    /// By node and field number.
+    fields: BTreeMap<(usize, u32), Said<'v>>,
+    /// The number of the member that is set, by node and oneof.
+    oneofs: BTreeMap<(usize, u32), u32>,
+    /// By the node of the map, and as on the wire.
+    keys: BTreeSet<(usize, Vec<u8>)>,
+}
+
+impl<'v> Given<'v> {
+    /// Nothing yet of a message. With `lenient`, what was said first stays, and saying it again is no violation.
+    pub(super) fn new(schema: &'v Schema, message: MessageId, lenient: bool) -> Self {
+        let (violations, fields, oneofs, keys) = Default::default();
+        Self { violations, schema, lenient, nodes: vec![message], fields, oneofs, keys }
+    }
+
+    /// Takes note of a violation, unless there are more already than are told.
+    pub(super) fn report(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(Violation::new(field, description));
+        }
+    }
+
+    /// Somebody gives a field, or one more element of it, or the entry of this key in it; `record` are its bytes on the
+    /// wire. False: it was said before, and is not to be said again.
+    ///
+    /// # Errors
+    /// Why it cannot be given.
+    pub(super) fn claim(
+        &mut self,
+        path: &[usize],
+        key: Option<Vec<u8>>,
+        said: Said<'v>,
+        record: &[u8],
+    ) -> Result<bool, String> {
+        let mut node = 0;
+        let left = (0..path.len()).rev();
+        for (left, (message, field)) in left.zip(path::fields(self.schema, self.nodes[0], path)) {
+            self.only_member(node, message, field)?;
+            let inside = left > 0 || key.is_some();
+            match self.fields.get(&(node, field.number)) {
+                Some(Said::Inside(inner)) if inside => node = *inner,
+                Some(before) => return self.again(*before, said, field, record),
+                None if inside => node = self.enter(node, field),
+                None => {
+                    self.fields.insert((node, field.number), said);
+                    return Ok(true);
+                }
+            }
+        }
+        match key.is_none_or(|key| self.keys.insert((node, key))) {
+            false if !self.lenient => Err("is given twice".to_owned()),
+            first => Ok(first),
+        }
+    }
+
+    fn again(&self, before: Said<'_>, said: Said<'_>, field: &Field, record: &[u8]) -> Result<bool, String> {
+        match (before, said) {
+            (Said::Path(value), _) if value == record => Ok(false),
+            (Said::Path(_), _) => Err("differs from the value in the path; leave it out".to_owned()),
+            (Said::By(first), Said::By(origin)) if first == origin && field.is_repeated() => Ok(true),
+            _ if self.lenient => Ok(false),
+            _ => Err("is given twice".to_owned()),
+        }
+    }
+
+    /// Takes note of everything that a body says.
+    pub(super) fn body(&mut self, wire: &[u8]) {
+        let read = self.fields_of(0, self.nodes[0], wire);
+        debug_assert_eq!(read, Ok(()), "the bytes were only just written");
+    }
+
+    fn fields_of(&mut self, node: usize, message: MessageId, bytes: &[u8]) -> Result<(), Malformed> {
+        let schema = self.schema;
+        let mut wire = Wire::new(bytes);
+        while !wire.is_done() {
+            let (number, wire_type) = wire.tag()?;
+            let content = match wire_type {
+                LENGTH => wire.slice()?,
+                START => wire.group(number)?,
+                _ => wire.skip(number, wire_type).map(|()| [].as_slice())?,
+            };
+            let Some(position) = schema[message].position_of(number) else { continue };
+            let field = &schema[message].fields[position];
+            if let Some(oneof) = field.oneof {
+                self.oneofs.insert((node, oneof), number);
+            }
+            match (self.fields.get(&(node, number)), field.kind) {
+                (Some(&Said::Inside(inner)), Kind::Message(message)) => self.fields_of(inner, message, content)?,
+                (None, Kind::Message(message)) if !field.is_repeated() && schema[message].well_known.is_none() => {
+                    let inner = self.enter(node, field);
+                    self.fields_of(inner, message, content)?;
+                }
+                (None, _) => drop(self.fields.insert((node, number), Said::By(Origin::Body))),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for proto2's required fields in all that something was said inside of.
+    pub(super) fn check_required(&mut self) {
+        for node in 0..self.nodes.len() {
+            let message = &self.schema[self.nodes[node]];
+            for field in message.fields.iter().filter(|field| field.cardinality == Cardinality::Required) {
+                if !self.fields.contains_key(&(node, field.number)) {
+                    self.report(&*field.name, "is required");
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, node: usize, field: &Field) -> usize {
+        let Kind::Message(message) = field.kind else { return node };
+        self.nodes.push(message);
+        let inner = self.nodes.len() - 1;
+        self.fields.insert((node, field.number), Said::Inside(inner));
+        inner
+    }
+
+    fn only_member(&mut self, node: usize, message: MessageId, field: &Field) -> Result<(), String> {
+        let Some(oneof) = field.oneof else { return Ok(()) };
+        let number = *self.oneofs.entry((node, oneof)).or_insert(field.number);
+        if number == field.number {
+            return Ok(());
+        }
+        let message = &self.schema[message];
+        let other = message.position_of(number).map_or("another", |position| &message.fields[position].name);
+        let oneof = &message.oneofs[oneof as usize];
+        Err(format!("cannot be given together with {other}: only one of {oneof} can"))
+    }
+}

@@ -1,0 +1,89 @@
+//! Query parameters and form fields: split, decoded, and bound by field path.
+
+use std::borrow::Cow;
+
+use super::given::{Given, Origin, Said};
+use super::{RequestPlan, path, value};
+use crate::check::Body;
+use crate::percent::{self, DecodeError, Keep};
+
+/// Most parameters of one query or form.
+const PARAMETERS_MAX: usize = 1_000;
+
+/// Splits `a=b&c=d`; escapes are decoded before anybody looks at the names.
+pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// A plus is a space. Lenient, a '%' that begins no escape is itself: old clients send `50%`.
+pub(super) fn decode(raw: &str, lenient: bool) -> Result<Cow<'_, str>, DecodeError> {
+    let spaced = if raw.contains('+') { Cow::Owned(raw.replace('+', " ")) } else { Cow::Borrowed(raw) };
+    match percent::decode(&spaced, Keep::Nothing) {
+        Ok(Cow::Owned(decoded)) => Ok(Cow::Owned(decoded)),
+        Err(DecodeError::BadEscape) if lenient => Ok(spaced),
+        Ok(Cow::Borrowed(_)) => Ok(spaced),
+        Err(error) => Err(error),
+    }
+}
+
+/// Binds the parameters of a query or a form, one after the other.
+pub(super) struct Parameters<'b, 'v> {
+    pub(super) plan: &'b RequestPlan,
+    /// Which of the two; a form is the body.
+    pub(super) origin: Origin,
+    pub(super) given: &'b mut Given<'v>,
+    pub(super) out: &'b mut Vec<u8>,
+}
+
+impl Parameters<'_, '_> {
+    /// Appends what they give. Where fields have other names there are two rounds: what goes by its own name comes first.
+    pub(super) fn bind(mut self, text: &str) {
+        let options = &self.plan.options;
+        if pairs(text).count() > PARAMETERS_MAX {
+            return self.given.report("", format!("more than {PARAMETERS_MAX} parameters"));
+        }
+        let rounds: &[bool] = if options.aliases.is_empty() { &[false] } else { &[false, true] };
+        for round in rounds {
+            for (raw_name, raw_value) in pairs(text) {
+                let name = decode(raw_name, options.lenient).unwrap_or(Cow::Borrowed(raw_name));
+                let alias = options.aliases.get(&*name);
+                let is_ignored =
+                    || self.origin == Origin::Query && options.ignored_query.iter().any(|one| *one == name);
+                if alias.is_some() != *round || is_ignored() {
+                    continue;
+                }
+                let value = decode(raw_value, options.lenient).map_err(|error| error.to_string());
+                let path = alias.map_or(&*name, String::as_str);
+                if let Err(description) = value.and_then(|value| self.parameter(path, &value)) {
+                    let is_body = self.origin == Origin::Body;
+                    let place = if is_body { self.plan.place(&name) } else { name.into_owned() };
+                    self.given.report(place, description);
+                }
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let RequestPlan { schema, message, body, options, .. } = self.plan;
+        if self.origin == Origin::Query && *body == Body::Whole && !options.lenient {
+            return Err("belongs in the body, which carries all fields of this call".to_owned());
+        }
+        let (path, key) = match self.plan.resolve(self.origin, name) {
+            Err(_) if options.lenient || options.ignore_unknown_parameters => return Ok(()),
+            resolved => resolved?,
+        };
+        if self.origin == Origin::Query && matches!(*body, Body::Field(field) if path.first() == Some(&field)) {
+            return Err("is carried by the body".to_owned());
+        }
+        let field = path::last(schema, *message, &path);
+        let mut record = Vec::new();
+        let key = match key {
+            Some(key) => Some(value::put_entry(schema, field, key, value, options.lenient, &mut record)?),
+            None => value::put(schema, field, value, options.lenient, &mut record).map(|()| None)?,
+        };
+        if self.given.claim(&path, key, Said::By(self.origin), &record)? {
+            value::put_within(schema, *message, &path[..path.len() - 1], &record, self.out);
+        }
+        Ok(())
+    }
+}

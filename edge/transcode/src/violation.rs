@@ -1,0 +1,30 @@
+//! One thing that is wrong with what a client sent.
+
+/// How many violations one request reports at most; what comes after is not looked for.
+pub const VIOLATIONS_MAX: usize = 32;
+
+/// One thing that is wrong with a request, as `google.rpc.BadRequest.FieldViolation` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The field as the client wrote it: a path into the request (`items[3].name`, whichever part of it the body is) or
+    /// a query parameter. Empty when it is not about one field.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub description: String,
+}
+
+impl Violation {
+    /// A violation of `field`; empty for the request as a whole.
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self { field: field.into(), description: description.into() }
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.field.is_empty() {
+            return formatter.write_str(&self.description);
+        }
+        write!(formatter, "{}: {}", self.field, self.description)
+    }
+}

@@ -1,0 +1,271 @@
+//! Against real servers: each is `grpc.health.v1.Health`, where a call for the service "call" stands for any call, and
+//! one for "" is a health check.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::RwLock;
+
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::{Code, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use super::*;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Serving,
+    NotServing,
+    Failing,
+    /// Answers health checks, and calls after a second and a half.
+    Slow,
+}
+
+#[derive(Clone)]
+struct Replica {
+    mood: Arc<RwLock<Mood>>,
+    calls: Arc<AtomicU64>,
+}
+
+#[tonic::async_trait]
+impl HealthService for Replica {
+    async fn check(
+        &self,
+        request: tonic::Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<HealthCheckResponse>, Status> {
+        let mood = *self.mood.read().unwrap();
+        let status = if mood == Mood::NotServing { ServingStatus::NotServing } else { ServingStatus::Serving };
+        if request.get_ref().service == "call" {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            match mood {
+                Mood::Failing => return Err(Status::unavailable("failing")),
+                Mood::Slow => tokio::time::sleep(Duration::from_millis(1_500)).await,
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+        Ok(tonic::Response::new(HealthCheckResponse { status: status.into() }))
+    }
+
+    type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
+
+    async fn watch(&self, _: tonic::Request<HealthCheckRequest>) -> Result<tonic::Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("not watched"))
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    replica: Replica,
+    stop: Option<DropGuard>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    async fn at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let replica = Replica { mood: Arc::new(RwLock::new(Mood::Serving)), calls: Arc::default() };
+        let stop = CancellationToken::new();
+        let server = tonic::transport::Server::builder().add_service(HealthServer::new(replica.clone()));
+        tokio::spawn(
+            server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned()),
+        );
+        Self { address, replica, stop: Some(stop.drop_guard()) }
+    }
+
+    fn mood(&self, mood: Mood) {
+        *self.replica.mood.write().unwrap() = mood;
+    }
+
+    fn calls(&self) -> u64 {
+        self.replica.calls.load(Ordering::Relaxed)
+    }
+}
+
+fn balancer(addresses: impl IntoIterator<Item = SocketAddr>) -> Balancer {
+    let texts: Vec<String> = addresses.into_iter().map(|address| format!("http://{address}")).collect();
+    Balancer::new("test", &texts.join(",").parse().unwrap())
+}
+
+/// A call with a deadline, as its code and the error on the way, if there was one.
+async fn call(balancer: &Balancer, timeout: Duration) -> (Code, Option<&'static str>) {
+    let failed = Mutex::new(None);
+    let send = tower::service_fn(async |request: Request<Body>| {
+        balancer.call(request, Some(timeout)).await.map_err(|error| {
+            *failed.lock().unwrap() = Some(match error {
+                Error::Unreached(_) => "unreached",
+                Error::Late => "late",
+                Error::Lost(_) => "lost",
+            });
+            Status::unavailable(error.to_string())
+        })
+    });
+    let answer = HealthClient::new(send).check(HealthCheckRequest { service: "call".into() }).await;
+    (answer.map_or_else(|status| status.code(), |_| Code::Ok), failed.into_inner().unwrap())
+}
+
+async fn calls(balancer: &Balancer, count: usize) -> HashMap<(Code, Option<&'static str>), usize> {
+    let mut outcomes = HashMap::new();
+    for _ in 0..count {
+        *outcomes.entry(call(balancer, Duration::from_secs(5)).await).or_default() += 1;
+    }
+    outcomes
+}
+
+const WELL: (Code, Option<&str>) = (Code::Ok, None);
+
+/// Waits until a state's count is as wanted.
+async fn becomes(balancer: &Balancer, state: &str, wanted: u64) {
+    let waiting = async {
+        while !balancer.0.table().by_state(Instant::now()).contains(&(state_name(state), wanted)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(6), waiting).await.unwrap_or_else(|_| panic!("never {wanted} {state}"));
+}
+
+fn state_name(state: &str) -> &'static str {
+    ["usable", "ejected", "not_serving", "unreachable", "silent"].into_iter().find(|name| *name == state).unwrap()
+}
+
+/// An address that refuses connections.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_spread_and_an_endpoint_that_is_down_costs_none() {
+    let servers = [Server::start().await, Server::start().await];
+    let balancer = balancer(servers.iter().map(|server| server.address).chain([nobody().await]));
+    for _ in 0..20 {
+        let outcomes = join_all((0..15).map(|_| call(&balancer, Duration::from_secs(5)))).await;
+        assert!(outcomes.iter().all(|outcome| *outcome == WELL), "{outcomes:?}");
+    }
+    assert!(servers.iter().all(|server| server.calls() > 50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_nobody_there_calls_fail_at_once_and_succeed_once_somebody_is() {
+    let address = nobody().await;
+    let balancer = balancer([address]);
+    let began = Instant::now();
+    assert_eq!(calls(&balancer, 20).await, HashMap::from([((Code::Unavailable, Some("unreached")), 20)]));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let _server = Server::at(address).await;
+    assert_eq!(call(&balancer, Duration::from_secs(5)).await, WELL);
+}
+
+/// A listener whose backlog takes connections but that nobody serves is what a stopped process looks like.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_endpoint_is_left_out_and_calls_at_it_end() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::start().await;
+    let balancer = balancer([silent.local_addr().unwrap(), server.address]);
+    let began = Instant::now();
+    let outcomes = join_all((0..20).map(|_| call(&balancer, Duration::from_secs(10)))).await;
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert!(outcomes.contains(&(Code::Unavailable, Some("lost"))), "{outcomes:?}");
+    becomes(&balancer, "silent", 1).await;
+    assert_eq!(calls(&balancer, 50).await, HashMap::from([(WELL, 50)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_does_not_serve_gets_no_new_calls() {
+    let servers = [Server::start().await, Server::start().await];
+    let balancer = balancer(servers.each_ref().map(|server| server.address));
+    servers[0].mood(Mood::NotServing);
+    becomes(&balancer, "not_serving", 1).await;
+    let before = servers[0].calls();
+    assert_eq!(calls(&balancer, 50).await, HashMap::from([(WELL, 50)]));
+    assert_eq!(servers[0].calls(), before);
+    servers[1].mood(Mood::NotServing);
+    becomes(&balancer, "not_serving", 2).await;
+    assert_eq!(call(&balancer, Duration::from_secs(5)).await, WELL, "better than nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_endpoint_is_ejected_and_a_late_one_too() {
+    for (mood, timeout) in [(Mood::Failing, Duration::from_secs(5)), (Mood::Slow, Duration::from_millis(1_100))] {
+        let servers = [Server::start().await, Server::start().await];
+        let balancer = balancer(servers.each_ref().map(|server| server.address));
+        servers[0].mood(mood);
+        let outcomes = join_all((0..40).map(|_| call(&balancer, timeout))).await;
+        assert!(outcomes.iter().any(|outcome| *outcome != WELL));
+        becomes(&balancer, "ejected", 1).await;
+        assert_eq!(calls(&balancer, 50).await, HashMap::from([(WELL, 50)]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_in_good_order_loses_no_call() {
+    let mut servers = [Server::start().await, Server::start().await];
+    let balancer = balancer(servers.each_ref().map(|server| server.address));
+    let running = CancellationToken::new();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (balancer, running) = (balancer.clone(), running.clone());
+            tokio::spawn(async move {
+                let mut outcomes = HashMap::new();
+                while !running.is_cancelled() {
+                    *outcomes.entry(call(&balancer, Duration::from_secs(5)).await).or_insert(0) += 1;
+                }
+                outcomes
+            })
+        })
+        .collect();
+    for round in 0..6 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let server = &mut servers[round % 2];
+        server.stop = None;
+        let bound = async {
+            while TcpListener::bind(server.address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), bound).await.expect("the port is free again");
+        *server = Server::at(server.address).await;
+        becomes(&balancer, "usable", 2).await;
+    }
+    running.cancel();
+    for client in clients {
+        let outcomes = client.await.unwrap();
+        // Once in a long while a call meets both endpoints between two connections: it was not sent, and its caller knows.
+        let unsent = outcomes.get(&(Code::Unavailable, Some("unreached"))).copied().unwrap_or(0);
+        let known = outcomes.values().sum::<i32>() == outcomes[&WELL] + unsent;
+        assert!(known && unsent <= 1 && outcomes[&WELL] > 10, "{outcomes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_looked_up() {
+    let server = Server::start().await;
+    let balancer = Balancer::new("test", &format!("http://localhost:{}", server.address.port()).parse().unwrap());
+    assert_eq!(calls(&balancer, 20).await, HashMap::from([(WELL, 20)]));
+    let balancer = Balancer::new("test", &"http://nobody.invalid:1".parse().unwrap());
+    assert_eq!(call(&balancer, Duration::from_secs(5)).await, (Code::Unavailable, Some("unreached")));
+}
+
+/// RFC 9113 8.7: a stream refused with REFUSED_STREAM was not processed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_stream_was_never_sent_and_another_reset_may_have_been() {
+    for (reason, expected) in [(h2::Reason::REFUSED_STREAM, "unreached"), (h2::Reason::INTERNAL_ERROR, "lost")] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let balancer = balancer([listener.local_addr().unwrap()]);
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut answer))) = connection.accept().await {
+                answer.send_reset(reason);
+            }
+        });
+        assert_eq!(call(&balancer, Duration::from_secs(5)).await, (Code::Unavailable, Some(expected)));
+    }
+}

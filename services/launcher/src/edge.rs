@@ -1,0 +1,177 @@
+//! `malla edge`: the edge alone, in front of anybody's gRPC servers. It knows none of the mesh's services, asks nobody for
+//! tokens, and keeps nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use malla_balancer::Addresses;
+use malla_edge::{Follower, Upstream};
+use malla_runtime::config::{self, Error};
+use malla_runtime::link::Link;
+use malla_runtime::shutdown::{self, Shutdown};
+use malla_runtime::telemetry::{self, Telemetry};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::admin::{self, Admin};
+use crate::cli::{Edge, Options};
+use crate::output::{self, Row, print};
+use crate::process::{ADMIN, EDGE, address, check_shutdown};
+use crate::run::{self, bind};
+
+/// Section `[upstreams.NAME]`: a gRPC server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Server {
+    /// `http://host:port`, or several that serve the same.
+    address: Addresses,
+    /// Full names of the services to serve. Default: all it has.
+    #[serde(default)]
+    services: Vec<String>,
+    /// Files with its descriptors. Default: none, it is asked by server reflection.
+    #[serde(default)]
+    descriptors: Vec<PathBuf>,
+}
+
+/// What `malla edge` is to do, read and checked as a whole.
+pub(crate) struct Settings {
+    edge: malla_edge::Config,
+    edge_address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    shutdown: shutdown::Config,
+    telemetry: telemetry::Config,
+    upstreams: BTreeMap<String, Server>,
+}
+
+impl Settings {
+    /// Reads everything. Nothing of what the mesh sets for its own clients holds here.
+    pub(crate) fn read(options: &Options, arguments: &Edge) -> Result<Self, Error> {
+        let listen = [(EDGE, &arguments.listen), (ADMIN, &arguments.admin)];
+        let overrides: Vec<(String, String)> = listen
+            .into_iter()
+            .filter_map(|(name, address)| Some((format!("listen.{name}"), address.clone()?)))
+            .collect();
+        let settings = config::Settings::load("", options.config.as_deref(), &overrides)?;
+        settings.refuse_unknown(&[EDGE, "listen", "shutdown", "telemetry", "upstreams"])?;
+        let listen: BTreeMap<String, String> = settings.section("listen")?;
+        if let Some(name) = listen.keys().find(|name| *name != EDGE && *name != ADMIN) {
+            return Err(Error::Unknown { name: format!("listen.{name}"), known: format!("{EDGE}, {ADMIN}") });
+        }
+        let nowhere = || Error::invalid("listen.edge", "off", "it may be an IP address and a port");
+        let mut read = Self {
+            edge: settings.section(EDGE)?,
+            edge_address: address(&listen, EDGE, 8000)?.ok_or_else(nowhere)?,
+            admin_address: address(&listen, ADMIN, 9090)?,
+            shutdown: settings.section("shutdown")?,
+            telemetry: settings.section("telemetry")?,
+            upstreams: settings.section("upstreams")?,
+        };
+        read.add_arguments(arguments)?;
+        read.edge.check()?;
+        check_shutdown(&read.shutdown)?;
+        read.telemetry.filter()?;
+        Ok(read)
+    }
+
+    fn add_arguments(&mut self, arguments: &Edge) -> Result<(), Error> {
+        self.edge.rules.extend_from_slice(&arguments.rules);
+        self.edge.auto_mapping |= arguments.auto_mapping;
+        if !arguments.descriptors.is_empty() && arguments.upstreams.len() != 1 {
+            let expected = "they need one --upstream, whose they are; for several, set upstreams.<name>.descriptors";
+            return Err(Error::invalid("--descriptors", arguments.descriptors[0].display(), expected));
+        }
+        for text in &arguments.upstreams {
+            let expected = "it may be http://host:port (no TLS yet), or several of them with commas between";
+            let address = text.parse().map_err(|_| Error::invalid("--upstream", text, expected))?;
+            let server = Server { address, services: Vec::new(), descriptors: arguments.descriptors.clone() };
+            let name = text.trim_start_matches("http://").trim_end_matches('/').to_owned();
+            if self.upstreams.insert(name, server).is_some() {
+                return Err(Error::invalid("--upstream", text, "it is there twice"));
+            }
+        }
+        if self.upstreams.is_empty() {
+            let expected = "name a gRPC server, --upstream http://host:port, or several in [upstreams.<name>]";
+            return Err(Error::missing("upstreams", expected));
+        }
+        Ok(())
+    }
+}
+
+/// Serves until it is told to stop and has drained. What files say is known before anything is served; what servers say
+/// of themselves is waited for.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let telemetry = Arc::new(Telemetry::start(&settings.telemetry).map_err(|error| anyhow!(error))?);
+    let listener = bind(EDGE, settings.edge_address).await?;
+    let admin = match settings.admin_address {
+        Some(address) => Some(bind(ADMIN, address).await?),
+        None => None,
+    };
+    let shutdown = Shutdown::new(Duration::from_millis(settings.shutdown.drain_ms));
+    let signals = tokio::spawn(shutdown::on_signal(shutdown.clone(), settings.shutdown));
+    let upstreams: Vec<Upstream> = settings.upstreams.into_iter().map(upstream).collect();
+    let edge = build(settings.edge, &upstreams)?;
+    let again = on_hangup()?;
+    for upstream in upstreams {
+        let is_declared = !upstream.descriptors.is_empty();
+        let mut follower = Follower::new(edge.clone(), upstream);
+        if is_declared {
+            follower.read().await?;
+        }
+        tokio::spawn(follower.follow(again.clone()));
+    }
+    print(&describe(&listener, admin.as_ref())?)?;
+    let mut servers = JoinSet::new();
+    if let Some(listener) = admin {
+        let admin = Admin { telemetry: telemetry.clone(), health: vec![edge.registry()] };
+        servers.spawn(admin::serve(listener, admin, shutdown.clone()));
+    }
+    servers.spawn(malla_edge::serve(edge, listener, shutdown));
+    while let Some(ended) = servers.join_next().await {
+        ended??;
+    }
+    signals.abort();
+    tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+    Ok(())
+}
+
+fn upstream((name, server): (String, Server)) -> Upstream {
+    let link = Link::remote(&name, &server.address);
+    Upstream { name, services: server.services, descriptors: server.descriptors, link }
+}
+
+/// Whoever calls is the upstreams' affair: credentials are passed on, and nobody here could check them.
+fn build(config: malla_edge::Config, upstreams: &[Upstream]) -> anyhow::Result<malla_edge::Edge> {
+    let builder = malla_edge::Edge::builder().config(config).about(run::about());
+    Ok(upstreams.iter().map(Upstream::unknown).fold(builder, malla_edge::Builder::backend).build()?)
+}
+
+/// Changes at every SIGHUP, which then ends no process.
+fn on_hangup() -> std::io::Result<watch::Receiver<()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (sender, receiver) = watch::channel(());
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: it is read again what the upstreams serve");
+            sender.send_replace(());
+        }
+    });
+    Ok(receiver)
+}
+
+fn describe(edge: &TcpListener, admin: Option<&TcpListener>) -> std::io::Result<String> {
+    let address = edge.local_addr()?;
+    let row = |name, listener: &TcpListener| {
+        Ok(Row { name, listens: format!("http://{}", listener.local_addr()?), store: "-".to_owned() })
+    };
+    let rows = [Some(row(EDGE, edge)), admin.map(|listener| row(ADMIN, listener))];
+    let rows = rows.into_iter().flatten().collect::<std::io::Result<Vec<_>>>()?;
+    let examples = [format!("curl http://{address}/health"), format!("grpcurl -plaintext {address} list")];
+    Ok(output::table(&rows, &examples))
+}

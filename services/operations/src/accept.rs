@@ -1,0 +1,101 @@
+//! `malla.operations.v1`: accepts calls for later. What it answers with an operation will be carried out or end with an
+//! error; what it refuses will not be carried out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use malla_contracts::malla::operations::v1 as proto;
+use malla_contracts::malla::operations::v1::operations_service_server::OperationsService;
+use malla_runtime::status::Invalid;
+use malla_storage::keyed::KEY_CHARS_MAX;
+use tonic::{Request, Response, Status};
+
+use crate::doorbell::{Doorbell, Unheard};
+use crate::error::Error;
+use crate::mesh;
+use crate::service::operation;
+use crate::store::{Call, Calls, Draft};
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+const REQUEST_BYTES_MAX: usize = 256 << 10;
+/// How long it may take until a call can be promised. Whoever asked waits a second; the rest of it is for storing the promise
+/// and for the way back.
+const PROMISE_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// The gRPC service.
+#[derive(Clone)]
+pub(crate) struct Accepting {
+    calls: Arc<Calls>,
+    bell: Arc<dyn Doorbell>,
+}
+
+impl Accepting {
+    pub(crate) fn new(calls: Arc<Calls>, bell: Arc<dyn Doorbell>) -> Self {
+        Self { calls, bell }
+    }
+
+    /// The row is stored first and the bell rung next, so that no ring is without its row. Only when both were done is
+    /// the call accepted.
+    async fn accept(&self, draft: Draft) -> Result<Call, Error> {
+        let asked = Instant::now();
+        let call = self.calls.insert(draft).await?;
+        if call.confirmed {
+            return Ok(call);
+        }
+        let late = || Unheard("it took too long to store the call".to_owned());
+        let rung = if asked.elapsed() > PROMISE_TIMEOUT { Err(late()) } else { self.bell.ring(&call.id).await };
+        match rung.and_then(|()| if asked.elapsed() > PROMISE_TIMEOUT { Err(late()) } else { Ok(()) }) {
+            Ok(()) => match self.calls.confirm(&call.id).await? {
+                true => Ok(call),
+                false => Err(Error::NotPromised),
+            },
+            Err(unheard) => {
+                tracing::warn!(operation.id = call.id, error = %unheard, "a call cannot be deferred");
+                if self.calls.take_back(&call.id).await? {
+                    return Err(Error::NotPromised);
+                }
+                // Begun, or promised to another who came with the same key.
+                self.calls.find(&call.id).await?.ok_or(Error::NotPromised)
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl OperationsService for Accepting {
+    async fn accept_call(
+        &self,
+        request: Request<proto::AcceptCallRequest>,
+    ) -> Result<Response<proto::AcceptCallResponse>, Status> {
+        let draft = draft(request.into_inner()).map_err(Error::from)?;
+        let accepting = self.clone();
+        // A task of its own: a caller that leaves must not leave a call half accepted.
+        let accepted = tokio::spawn(async move { accepting.accept(draft).await }).await;
+        let call = accepted.map_err(|error| malla_runtime::status::internal(&error))??;
+        Ok(Response::new(proto::AcceptCallResponse { operation: Some(operation(call)?) }))
+    }
+}
+
+fn draft(request: proto::AcceptCallRequest) -> Result<Draft, Invalid> {
+    let refuse = |field, description: &'static str| Err(Invalid { field, description: description.into() });
+    let key = &request.idempotency_key;
+    if !(1..=KEY_CHARS_MAX).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return refuse("idempotency_key", "must be 1 to 255 visible ASCII characters");
+    }
+    if !mesh::is_method(&request.method) {
+        return refuse("method", "must be package.Service/Method");
+    }
+    if request.request.len() > REQUEST_BYTES_MAX {
+        return refuse("request", "must be at most 256 KiB");
+    }
+    Ok(Draft {
+        owner: request.subject,
+        username: request.username,
+        method: request.method,
+        request: request.request.into(),
+        response_type: request.response_type,
+        key: request.idempotency_key,
+    })
+}

@@ -1,0 +1,316 @@
+//! Messages in a database.
+//!
+//! Every change is atomic: one transaction, or one statement. Where two could choose the same rows, they are chosen
+//! under a lock, skipping what others hold: PostgreSQL needs that, SQLite has one writer at a time.
+
+use async_trait::async_trait;
+use malla_runtime::page;
+use malla_storage::database::{Clock, Store, Transaction};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Func;
+use sea_orm::{
+    Condition, ConnectionTrait, DatabaseBackend, ExprTrait as _, FromQueryResult, IntoActiveModel as _, NotSet,
+    QueryOrder as _, QuerySelect as _, Set, TryInsertResult,
+};
+use uuid::Uuid;
+
+use super::{Delivery, Durability, KEY_MS, Message, Messages, Stats, TOMBSTONE_MS, stale};
+use crate::config::Config;
+use crate::error::Error;
+use crate::rules::Body;
+
+pub(super) mod entity;
+mod room;
+pub(super) mod select;
+
+use entity::messages::Column::{Attempts, Id, IsFinal, PushedMs, Queue, Receipt, Seq, VisibleMs};
+use entity::{acks, keys, messages, queues};
+use select::{Selected, dead, leased, locked, longest_visible, oldest, ready};
+
+/// Messages removed in one transaction of a sweep, so that others get their turn.
+pub(super) const SWEEP_MAX: usize = 100;
+
+/// All queues.
+pub(crate) struct Sql {
+    store: Store,
+    config: Config,
+    clock: Clock,
+}
+
+impl Sql {
+    pub(crate) fn new(store: Store, config: Config, clock: Clock) -> Self {
+        Self { store, config, clock }
+    }
+}
+
+#[async_trait]
+impl Messages for Sql {
+    async fn push(&self, queue: &str, body: Body, key: Option<&str>, delay_ms: i64) -> Result<String, Error> {
+        body.check(self.config.message_bytes_max)?;
+        let id = Uuid::now_v7().to_string();
+        let transaction = self.store.begin().await?;
+        let now = (self.clock)();
+        if let Some(key) = key {
+            let (queue, key, fingerprint) = (queue.to_owned(), key.to_owned(), body.fingerprint());
+            let claim = keys::Model { queue, key, fingerprint, id: id.clone(), pushed_ms: now };
+            if let Some(first) = claim_key(&transaction, claim).await? {
+                return Ok(first);
+            }
+        }
+        room::take(&transaction, &self.config, queue).await?;
+        let row = messages::ActiveModel {
+            seq: NotSet,
+            id: Set(id.clone()),
+            queue: Set(queue.to_owned()),
+            pushed_ms: Set(now),
+            visible_ms: Set(now + delay_ms),
+            receipt: Set(None),
+            attempts: Set(0),
+            is_final: Set(false),
+            body: Set(body.encoded),
+        };
+        messages::Entity::insert(row).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    async fn pop(&self, queue: &str) -> Result<Option<Message>, Error> {
+        let oldest = || oldest(ready(queue, (self.clock)()), 1);
+        // Whoever asks an empty queue again and again must not hold up those who fill it.
+        if fitting(&self.store.connection, oldest(), 0).await?.is_empty() {
+            return Ok(None);
+        }
+        let transaction = self.store.begin().await?;
+        let popped = room::remove(&transaction, locked(oldest())).await?.pop();
+        // Others were quicker. A transaction committed for nothing would, in a keyed call, be kept open to its end.
+        if popped.is_some() {
+            transaction.commit().await?;
+        }
+        Ok(popped.map(Into::into))
+    }
+
+    async fn receive(&self, queue: &str, limit: u64, visibility_ms: i64) -> Result<Vec<Message>, Error> {
+        let oldest = |now| oldest(ready(queue, now), limit);
+        // As in `pop`: those who wait look four times a second.
+        if fitting(&self.store.connection, oldest((self.clock)()), 0).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let transaction = self.store.begin().await?;
+        let now = (self.clock)();
+        let chosen = fitting(&transaction, locked(oldest(now)), 0).await?;
+        // As in `pop`: the call goes on waiting, and SQLite has one writer at a time.
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut received = messages::Entity::update_many()
+            .col_expr(Receipt, Expr::value(Uuid::new_v4().to_string()))
+            .col_expr(VisibleMs, Expr::value(now + visibility_ms))
+            .col_expr(Attempts, Expr::col(Attempts).add(1))
+            .col_expr(IsFinal, Expr::col(Attempts).add(1).gte(self.config.receives_max))
+            .filter(Seq.is_in(chosen))
+            .exec_with_returning(&transaction)
+            .await?;
+        transaction.commit().await?;
+        received.sort_by_key(|message| message.seq);
+        Ok(received.into_iter().map(Into::into).collect())
+    }
+
+    async fn ack(&self, delivery: &Delivery) -> Result<(), Error> {
+        let transaction = self.store.begin().await?;
+        let now = (self.clock)();
+        // Waits for another that acknowledges the same: by then there is a tombstone.
+        let held = oldest(leased(delivery, now), 1).lock_exclusive();
+        if room::remove(&transaction, held).await?.is_empty() {
+            let known = acks::Entity::find_by_id(&delivery.id)
+                .filter(acks::Column::Receipt.eq(&delivery.receipt))
+                .filter(acks::Column::AckedMs.gt(now - TOMBSTONE_MS))
+                .one(&transaction)
+                .await?;
+            return known.map(|_| ()).ok_or_else(|| stale(delivery));
+        }
+        let (id, receipt) = (Set(delivery.id.clone()), Set(delivery.receipt.clone()));
+        let row = acks::ActiveModel { id, receipt, acked_ms: Set(now) };
+        acks::Entity::insert(row).exec_without_returning(&transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn nack(&self, delivery: &Delivery, delay_ms: i64) -> Result<(), Error> {
+        let now = (self.clock)();
+        let given_back = messages::Entity::update_many()
+            .col_expr(Receipt, Expr::value(None::<String>))
+            .col_expr(VisibleMs, Expr::value(now + delay_ms))
+            .filter(leased(delivery, now))
+            .exec(&self.store.connection)
+            .await?;
+        if given_back.rows_affected == 0 { Err(stale(delivery)) } else { Ok(()) }
+    }
+
+    async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error> {
+        let now = (self.clock)();
+        let extended = messages::Entity::update_many()
+            .col_expr(VisibleMs, Expr::value(now + visibility_ms))
+            .filter(leased(delivery, now))
+            .exec(&self.store.connection)
+            .await?;
+        if extended.rows_affected == 0 { Err(stale(delivery)) } else { Ok(now + visibility_ms) }
+    }
+
+    async fn held(&self, queue: &str, mut deliveries: Vec<Delivery>) -> Result<Vec<Delivery>, Error> {
+        let ids = deliveries.iter().map(|delivery| delivery.id.as_str());
+        let leased: Vec<(String, Option<String>)> = messages::Entity::find()
+            .select_only()
+            .columns([Id, Receipt])
+            .filter(Queue.eq(queue))
+            .filter(Id.is_in(ids))
+            .filter(VisibleMs.gt((self.clock)()))
+            .into_tuple()
+            .all(&self.store.connection)
+            .await?;
+        let is_leased = |delivery: &Delivery| {
+            leased.iter().any(|(id, receipt)| *id == delivery.id && receipt.as_ref() == Some(&delivery.receipt))
+        };
+        deliveries.retain(is_leased);
+        Ok(deliveries)
+    }
+
+    async fn count(&self, queue: &str) -> Result<u64, Error> {
+        let ready = messages::Entity::find().filter(ready(queue, (self.clock)()));
+        Ok(ready.count(&self.store.connection).await?)
+    }
+
+    async fn stats(&self, queue: &str) -> Result<Stats, Error> {
+        let now = (self.clock)();
+        let later = || Condition::all().add(VisibleMs.gt(now));
+        let among = |state: Condition, value: Expr| -> Expr { Expr::case(state, value).into() };
+        let count = |state: Condition| among(state, Expr::value(1)).count();
+        let age = Expr::value(now).sub(Expr::col(PushedMs));
+        let counted = messages::Entity::find()
+            .select_only()
+            .expr_as(count(ready(queue, now)), "ready")
+            .expr_as(count(later().add(Receipt.is_null())), "delayed")
+            .expr_as(count(later().add(Receipt.is_not_null())), "leased")
+            .expr_as(count(dead(queue, now)), "dead")
+            .expr_as(among(ready(queue, now), age).max(), "oldest_ready_age_ms")
+            .filter(Queue.eq(queue))
+            .into_model::<Counted>()
+            .one(&self.store.connection)
+            .await?;
+        let Some(Counted { ready, delayed, leased, dead, oldest_ready_age_ms }) = counted else {
+            return Ok(Stats::default());
+        };
+        Ok(Stats { ready, delayed, leased, dead, oldest_ready_age_ms })
+    }
+
+    async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error> {
+        let selected = oldest(dead(queue, (self.clock)()).add(Seq.gt(after)), u64::from(limit));
+        let chosen = fitting(&self.store.connection, selected, 1).await?;
+        let letters = messages::Entity::find().filter(Seq.is_in(chosen)).order_by_asc(Seq);
+        Ok(letters.all(&self.store.connection).await?.into_iter().map(Into::into).collect())
+    }
+
+    async fn redrive(&self, queue: &str) -> Result<u64, Error> {
+        let now = (self.clock)();
+        let redriven = messages::Entity::update_many()
+            .col_expr(VisibleMs, Expr::value(now))
+            .col_expr(Receipt, Expr::value(None::<String>))
+            .col_expr(Attempts, Expr::value(0))
+            .col_expr(IsFinal, Expr::value(false))
+            .filter(dead(queue, now))
+            .exec(&self.store.connection)
+            .await?;
+        Ok(redriven.rows_affected)
+    }
+
+    async fn check(&self) -> Result<&'static str, Error> {
+        self.store.connection.ping().await.map_err(Error::Unreachable)?;
+        Ok(match self.store.connection.get_database_backend() {
+            DatabaseBackend::Sqlite => "sqlite",
+            DatabaseBackend::Postgres => "postgres",
+            _ => "other",
+        })
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Durable
+    }
+
+    fn keeps_answers(&self) -> bool {
+        true
+    }
+
+    async fn sweep(&self) -> Result<u64, Error> {
+        let now = (self.clock)();
+        let mut expired = 0;
+        loop {
+            let transaction = self.store.begin().await?;
+            // A lease or a delay ends in the future: what either holds is out of reach.
+            let unwanted = Condition::all().add(VisibleMs.lte(now - self.config.retention_ms));
+            let removed = room::remove(&transaction, locked(longest_visible(unwanted, SWEEP_MAX as u64))).await?.len();
+            transaction.commit().await?;
+            expired += removed as u64;
+            if removed < SWEEP_MAX {
+                break;
+            }
+        }
+        let connection = &self.store.connection;
+        keys::Entity::delete_many().filter(keys::Column::PushedMs.lte(now - KEY_MS)).exec(connection).await?;
+        acks::Entity::delete_many().filter(acks::Column::AckedMs.lte(now - TOMBSTONE_MS)).exec(connection).await?;
+        queues::Entity::delete_many().filter(queues::Column::Stored.eq(0)).exec(connection).await?;
+        Ok(expired)
+    }
+}
+
+/// [`Stats`] as a row.
+#[derive(FromQueryResult)]
+struct Counted {
+    ready: i64,
+    delayed: i64,
+    leased: i64,
+    dead: i64,
+    oldest_ready_age_ms: Option<i64>,
+}
+
+impl From<messages::Model> for Message {
+    fn from(row: messages::Model) -> Self {
+        let messages::Model { seq, id, queue, pushed_ms, visible_ms, receipt, attempts, is_final: _, body } = row;
+        Self { seq, id, queue, pushed_ms, visible_ms, receipt, attempts, body }
+    }
+}
+
+/// The place and the size of a message.
+#[derive(FromQueryResult)]
+struct Weight {
+    seq: i64,
+    bytes: i32,
+}
+
+/// Those of the selected messages that can be sent together, in their order, and up to `more` that follow.
+async fn fitting(connection: &impl ConnectionTrait, selected: Selected, more: usize) -> Result<Vec<i64>, DbErr> {
+    let bytes = Func::cust("length").arg(Expr::col(messages::Column::Body));
+    let mut weights = selected.expr_as(bytes, "bytes").into_model::<Weight>().all(connection).await?;
+    let fitting = page::fitting(weights.iter().map(|weight| usize::try_from(weight.bytes).unwrap_or(0)));
+    weights.truncate(fitting as usize + more);
+    Ok(weights.into_iter().map(|weight| weight.seq).collect())
+}
+
+/// Keeps a key, unless it is known: then the id of the message pushed with it.
+///
+/// Inserted first, read after: of two that push with one key at once, the second waits for the first.
+async fn claim_key(transaction: &Transaction, claim: keys::Model) -> Result<Option<String>, Error> {
+    use keys::Column::{Key, Queue};
+    let insert = keys::Entity::insert(claim.clone().into_active_model()).on_conflict_do_nothing_on([Queue, Key]);
+    if let TryInsertResult::Inserted(1..) = insert.exec_without_returning(transaction).await? {
+        return Ok(None);
+    }
+    let by_key = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone()));
+    match by_key.lock_exclusive().one(transaction).await? {
+        Some(known) if known.pushed_ms <= claim.pushed_ms - KEY_MS => {
+            keys::Entity::update(claim.into_active_model().reset_all()).exec(transaction).await?;
+            Ok(None)
+        }
+        Some(known) if known.fingerprint == claim.fingerprint => Ok(Some(known.id)),
+        Some(_) => Err(Error::KeyReused { key: claim.key }),
+        // Its time was over, and a sweep took it in between.
+        None => Err(Error::KeySwept),
+    }
+}

@@ -1,0 +1,137 @@
+//! `malla edge` in front of gRPC servers it knows nothing of beforehand: here services of the mesh, each alone on a port.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use malla_contracts::malla::availability::v1::ListCitiesRequest;
+use malla_contracts::malla::availability::v1::availability_service_client::AvailabilityServiceClient;
+use serde_json::Value;
+
+use crate::support::{OPERATOR, Process, malla};
+
+const NEVER_MS: &str = "80000000";
+
+/// A service alone on a port.
+async fn serve(service: &str, port: &str, data: &Path) -> Process {
+    let settings = [("SHUTDOWN__NOTICE_MS", "0"), ("DISCOVERY__USERS", "http://127.0.0.1:1")];
+    start(&["run", service, "--listen", port, "--admin", "off"], &settings, data).await
+}
+
+async fn start(arguments: &[&str], settings: &[(&str, &str)], data: &Path) -> Process {
+    let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    let settings: Vec<_> = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Process::start(&arguments, data, &settings).await.unwrap_or_else(|output| panic!("{arguments:?}: {output}"))
+}
+
+async fn get(url: &str) -> (u16, Value) {
+    let answer = reqwest::Client::new().get(url).bearer_auth(OPERATOR).send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, answer.json().await.unwrap_or_default())
+}
+
+/// Waits until a URL answers with a status.
+async fn becomes(url: &str, status: u16) -> Value {
+    let looking = async {
+        loop {
+            match get(url).await {
+                (got, body) if got == status => return body,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looking).await.unwrap_or_else(|_| panic!("{url} is never {status}"))
+}
+
+/// A port nobody listens on, for long enough.
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_starts_before_its_upstream_and_reads_it_again_on_sighup() {
+    let data = tempfile::tempdir().unwrap();
+    let port = free_port().to_string();
+    let upstream = format!("http://{port}");
+    let arguments = ["edge", "--upstream", &upstream, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let edge = start(&arguments, &[("EDGE__REFLECTION__INTERVAL_MS", NEVER_MS)], data.path()).await;
+    let (address, admin) = (&edge.addresses["edge"], &edge.addresses["admin"]);
+    let (status, answer) = get(&format!("{address}/v1/cities")).await;
+    assert_eq!(status, 503);
+    assert!(answer["message"].as_str().unwrap().contains(&format!("what {port} serves")), "{answer}");
+    assert_eq!(get(&format!("{admin}/health/ready")).await.0, 503);
+
+    let first = serve("availability", &port, data.path()).await;
+    becomes(&format!("{admin}/health/ready"), 200).await;
+    assert_eq!(get(&format!("{address}/v1/cities")).await.0, 200);
+    let mut grpc = AvailabilityServiceClient::connect(address.clone()).await.unwrap();
+    grpc.list_cities(ListCitiesRequest::default()).await.unwrap();
+    assert_eq!(get(&format!("{address}/v1/queues/q/messages:count")).await.0, 404);
+
+    first.signal("TERM");
+    first.wait().await;
+    becomes(&format!("{address}/health"), 503).await;
+    assert_eq!(get(&format!("{address}/v1/cities")).await.0, 503, "its routes stay while it is down");
+    let _second = serve("queue", &port, data.path()).await;
+    becomes(&format!("{address}/health"), 200).await;
+    assert_eq!(get(&format!("{address}/v1/cities")).await.0, 501, "nobody has asked yet what is there now");
+    edge.signal("HUP");
+    becomes(&format!("{address}/v1/cities"), 404).await;
+    let (status, answer) = get(&format!("{address}/v1/queues/q/messages:count")).await;
+    // The queue itself says that it cannot know these credentials, not the edge.
+    assert_eq!((status, answer["code"].as_i64()), (401, Some(16)), "{answer}");
+    edge.signal("TERM");
+    assert_eq!(edge.wait().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_upstreams_come_from_the_settings_and_files_answer_before_a_backend() {
+    let data = tempfile::tempdir().unwrap();
+    let set = data.path().join("pricing.binpb");
+    std::fs::write(&set, malla_contracts::descriptors::PRICING).unwrap();
+    let cities = free_port();
+    let config = data.path().join("edge.toml");
+    let text = format!(
+        "[upstreams.cities]\naddress = \"http://{cities}\"\nservices = [\"malla.availability.v1.AvailabilityService\"]\n\
+         [upstreams.prices]\naddress = \"http://{}\"\ndescriptors = [\"{}\"]\n",
+        free_port(),
+        set.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let _cities = serve("availability", &cities.to_string(), data.path()).await;
+    let arguments =
+        ["edge", "--config", config.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "off", "--threads", "1"];
+    let edge = start(&arguments, &[], data.path()).await;
+    let address = &edge.addresses["edge"];
+    let (status, answer) = get(&format!("{address}/v1/products")).await;
+    assert_eq!(status, 503);
+    assert!(answer["message"].as_str().unwrap().contains("prices cannot be reached"), "{answer}");
+    becomes(&format!("{address}/v1/cities"), 200).await;
+    becomes(&format!("{address}/health/cities"), 200).await;
+    assert_eq!(get(&format!("{address}/health/prices")).await.0, 503);
+    assert_eq!(get(&format!("{address}/nowhere")).await.0, 404);
+}
+
+#[tokio::test]
+async fn what_an_edge_cannot_stand_in_front_of_is_refused_in_one_line() {
+    let rows: [(&[&str], i32, &[&str]); 6] = [
+        (&["edge"], 64, &["upstreams", "--upstream http://host:port"]),
+        (&["edge", "--upstream", "https://a:1"], 64, &["--upstream", "https://a:1", "no TLS yet"]),
+        (&["edge", "--upstream", "http://a:1", "--upstream", "http://a:1/"], 64, &["--upstream", "twice"]),
+        (&["edge", "--descriptors", "x"], 64, &["--descriptors", "one --upstream"]),
+        (&["edge", "--upstream", "http://a:1", "--threads", "0"], 64, &["--threads", "1..=1024"]),
+        (
+            &["edge", "--upstream", "http://127.0.0.1:1", "--descriptors", "/no/such", "--listen", "127.0.0.1:0"],
+            1,
+            &["/no/such"],
+        ),
+    ];
+    for (arguments, code, parts) in rows {
+        let output = malla().args(arguments).env("MALLA_LISTEN__ADMIN", "off").output().await.unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+    }
+}
