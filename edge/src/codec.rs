@@ -42,6 +42,27 @@ pub(crate) enum Payload {
     Form(Bytes),
     /// For a body, or a field of it, of type `google.api.HttpBody`.
     Raw(HttpBody),
+    /// See [`bind::Payload::Parts`].
+    Parts {
+        files: Vec<u8>,
+        json: String,
+        form: String,
+    },
+}
+
+impl Payload {
+    fn as_bind(&self) -> (bind::Payload<'_>, usize) {
+        match self {
+            Self::Empty => (bind::Payload::Empty, 0),
+            Self::Json(text) => (bind::Payload::Json(text), text.len()),
+            Self::Form(text) => (bind::Payload::Form(text), text.len()),
+            Self::Raw(HttpBody { content_type, data }) => (bind::Payload::Raw { content_type, data }, data.len()),
+            Self::Parts { files, json, form } => {
+                let size = files.len() + json.len() + form.len();
+                (bind::Payload::Parts { files, json: json.as_bytes(), form: form.as_bytes() }, size)
+            }
+        }
+    }
 }
 
 /// A file as part of a message.
@@ -91,15 +112,21 @@ impl RequestPlan {
     /// # Errors
     /// All that is wrong with the request, by field.
     pub(crate) fn decode(&self, input: Input<'_>, payload: Payload) -> Result<Bytes, Vec<Violation>> {
-        let (payload, size) = match &payload {
-            Payload::Empty => (bind::Payload::Empty, 0),
-            Payload::Json(text) => (bind::Payload::Json(text), text.len()),
-            Payload::Form(text) => (bind::Payload::Form(text), text.len()),
-            Payload::Raw(HttpBody { content_type, data }) => (bind::Payload::Raw { content_type, data }, data.len()),
-        };
+        let (payload, size) = payload.as_bind();
         // What is written is rarely longer than what was read.
         let mut out = Vec::with_capacity(size);
         self.0.decode(input.variables, input.query, payload, &mut out)?;
+        Ok(out.into())
+    }
+
+    /// Makes a further message of a stream, which path and query are not in.
+    ///
+    /// # Errors
+    /// All that is wrong with it, by field; also what contradicts the path.
+    pub(crate) fn further(&self, variables: &[String], payload: Payload) -> Result<Bytes, Vec<Violation>> {
+        let (payload, size) = payload.as_bind();
+        let mut out = Vec::with_capacity(size);
+        self.0.further(variables, payload, &mut out)?;
         Ok(out.into())
     }
 
@@ -111,7 +138,7 @@ impl RequestPlan {
     }
 
     /// Makes what a message has more when a file is put into a field: of the body, which is `bytes` or
-    /// `google.api.HttpBody`. To be put before the bytes of the message itself.
+    /// `google.api.HttpBody`.
     ///
     /// # Errors
     /// The field is not there, or is of another type.

@@ -455,18 +455,22 @@ impl Tabling<'_, '_> {
             declared: Declared { body: rule.body.clone(), response_body: rule.response_body.clone(), lenient, aliases },
             schema: schema.clone(),
             errors: own.errors,
-            resume: resume(rpc).map_err(|problem| vec![problem])?,
+            resume: resume(rpc, route).map_err(|problem| vec![problem])?,
         })
     }
 }
 
 /// The number of the field that takes the id of the last event.
-fn resume(rpc: &Rpc<'_>) -> Result<Option<u32>, String> {
+fn resume(rpc: &Rpc<'_>, route: &Route<'_>) -> Result<Option<u32>, String> {
     let name = &rpc.policy.resume_field;
     if name.is_empty() {
         return Ok(None);
     }
-    let field = rpc.source.schema[rpc.descriptor.input].field(name);
+    let message = &rpc.source.schema[rpc.descriptor.input];
+    if route.variables.iter().any(|path| *message.fields[path[0]].name == **name) {
+        return Err(format!("resume_field {name} is given by the path"));
+    }
+    let field = message.field(name);
     let field = field.filter(|field| field.kind == Kind::String && !field.is_repeated());
     field.map(|field| Some(field.number)).ok_or_else(|| format!("resume_field {name} is no string of the request"))
 }

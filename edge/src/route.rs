@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use http::{Method, Uri};
+use malla_transcode::bind;
+use malla_transcode::path::Slashes;
 use malla_transcode::percent::Keep;
 use malla_transcode::table::{Miss, Rule, Table};
 use tonic::Status;
@@ -31,12 +33,8 @@ pub(crate) fn find<'e>(
     keep: Keep,
 ) -> Result<Route<'e>, Rejection> {
     let query = uri.query().unwrap_or_default();
-    let has = |name: &str| form_urlencoded::parse(query.as_bytes()).any(|(given, _)| given == name);
-    let path = match uri.path().strip_suffix('/') {
-        Some(shorter) if trailing_slash && !shorter.is_empty() => shorter,
-        _ => uri.path(),
-    };
-    let found = match table.find(method.as_str(), path, has) {
+    let path = Slashes { ignore_trailing: trailing_slash, ..Slashes::default() }.apply(uri.path());
+    let found = match table.find(method.as_str(), &path, |name| bind::has(query, name)) {
         Ok(found) => found,
         Err(Miss::Malformed { .. }) => {
             let message = "the path has a '%' that is not followed by two hexadecimal digits";

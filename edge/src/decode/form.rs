@@ -27,8 +27,7 @@ struct Form {
     violations: Vec<Violation>,
 }
 
-/// Makes a message of all parts. The path decides, as always; the bytes of files come first and those of JSON next, so
-/// that what path and query bind cannot be overruled.
+/// Makes a message of all parts.
 ///
 /// # Errors
 /// 400 with field violations.
@@ -43,15 +42,9 @@ pub(super) async fn message(plan: &RequestPlan, input: Input<'_>, mut parts: Mul
     if !form.violations.is_empty() {
         return Err(Rejection::violations(form.violations));
     }
-    let mut wire = form.files;
-    if !form.json.is_empty() {
-        let json = Payload::Json(format!("{{{}}}", form.json).into());
-        wire.extend(plan.decode(Input { variables: &[], query: "" }, json).map_err(Rejection::violations)?);
-    }
+    let json = if form.json.is_empty() { String::new() } else { format!("{{{}}}", form.json) };
     let text = Serializer::new(String::new()).extend_pairs(form.texts).finish();
-    let text = if text.is_empty() { Payload::Empty } else { Payload::Form(text.into()) };
-    wire.extend(plan.decode(input, text).map_err(Rejection::violations)?);
-    Ok(wire.into())
+    plan.decode(input, Payload::Parts { files: form.files, json, form: text }).map_err(Rejection::violations)
 }
 
 impl Form {

@@ -86,11 +86,18 @@ pub(crate) struct Sequence {
     variables: Vec<String>,
     query: String,
     count: usize,
+    is_first: bool,
 }
 
 impl Sequence {
     pub(crate) fn new(plan: &RequestPlan, input: Input<'_>) -> Self {
-        Self { plan: plan.clone(), variables: input.variables.to_vec(), query: input.query.to_owned(), count: 0 }
+        let (variables, query) = (input.variables.to_vec(), input.query.to_owned());
+        Self { plan: plan.clone(), variables, query, count: 0, is_first: true }
+    }
+
+    /// The first message needed no body; in what comes are all of the further ones.
+    pub(crate) fn go_on(&mut self) {
+        (self.plan, self.count) = (self.plan.with_whole_body(), 0);
     }
 
     /// Makes the next message.
@@ -98,18 +105,18 @@ impl Sequence {
     /// # Errors
     /// 400 with field violations, whose paths begin with the message's number, from 0.
     pub(crate) fn message(&mut self, payload: Payload) -> Result<Bytes, Rejection> {
-        let input = match self.count {
-            0 => Input { variables: &self.variables, query: &self.query },
-            _ => Input { variables: &[], query: "" },
+        let message = match self.is_first {
+            true => self.plan.decode(Input { variables: &self.variables, query: &self.query }, payload),
+            false => self.plan.further(&self.variables, payload),
         };
-        let message = self.plan.decode(input, payload).map_err(|violations| {
+        let message = message.map_err(|violations| {
             let place = |Violation { field, description }| match field.as_str() {
                 "" => Violation::new(self.count.to_string(), description),
                 field => Violation::new(format!("{}.{field}", self.count), description),
             };
             Rejection::violations(violations.into_iter().map(place).collect())
         })?;
-        self.count += 1;
+        (self.count, self.is_first) = (self.count + 1, false);
         Ok(message)
     }
 }

@@ -315,6 +315,7 @@ async fn what_breaks_a_conversation_is_its_last_element() {
     for (body, code, message) in [
         (r#"[{"id":"a"},{"id":"fail"}]"#, 5, "failed as asked"),
         (r#"[{"id":"a"},{"idd":"b"}]"#, 3, "1.idd: is not a field of test.v1.Everything; did you mean id?"),
+        (r#"[{"id":"a"},{"left":"y"}]"#, 3, "1.left: differs from the value in the path; leave it out"),
         (r#"[{"id":"a"},"#, 3, "malformed JSON: the body ends within its array"),
     ] {
         let (status, answer) = answer(&edge, with(request("POST", "/v1/talk/x"), body)).await;

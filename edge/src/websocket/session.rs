@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::call::{self, Replied, Replies, Reply};
-use crate::codec::{HttpBody, Input, Output, Payload, RequestPlan, ResponsePlan};
+use crate::codec::{HttpBody, Output, Payload, RequestPlan, ResponsePlan};
 use crate::decode::{Messages, Pieces, Sequence, Source};
 use crate::encode::write;
 use crate::errors;
@@ -199,8 +199,7 @@ impl Session {
         let first = at_once.then(|| self.sequence.message(Payload::Empty)).transpose()?;
         let open = self.method.client_streaming || !at_once;
         if at_once {
-            // Further messages have no path to be bound by.
-            self.sequence = Sequence::new(&self.request.with_whole_body(), Input { variables: &[], query: "" });
+            self.sequence.go_on();
         }
         let calling = match (self.method.client_streaming, first) {
             (true, first) => self.call(Messages::Pieces(Pieces::new(first, Fed(fed)))),

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::check::{Body, Route};
 use crate::schema::{Field, Kind, MessageId, Schema};
 use crate::violation::{VIOLATIONS_MAX, Violation};
+pub use parameters::has;
 pub use response::{ResponseOptions, ResponsePlan};
 
 use given::{Given, Origin, Said};
@@ -54,6 +55,8 @@ pub struct RequestPlan {
     /// For each of the template's variables its field, by positions.
     variables: Vec<Vec<usize>>,
     body: Body,
+    /// Whether there is a field that has to be given, whoever gives it.
+    has_required: bool,
     options: RequestOptions,
 }
 
@@ -73,13 +76,22 @@ pub enum Payload<'p> {
         /// Its bytes.
         data: &'p [u8],
     },
+    /// The parts of `multipart/form-data`, put together by what they are.
+    Parts {
+        /// What [`RequestPlan::file`] made of the files.
+        files: &'p [u8],
+        /// One JSON object; empty without any.
+        json: &'p [u8],
+        /// What is text, as a form.
+        form: &'p [u8],
+    },
 }
 
 impl RequestPlan {
     /// Makes the plan of a route of this schema.
     ///
     /// # Errors
-    /// All that does not fit: aliases of no field, variables that contradict each other.
+    /// All that does not fit: aliases of no field, variables that contradict each other or the body.
     pub fn compile(schema: Arc<Schema>, route: &Route<'_>, options: RequestOptions) -> Result<Self, Vec<String>> {
         let (message, variables) = (route.method().input, route.variables.clone());
         let mut problems = Vec::new();
@@ -89,16 +101,28 @@ impl RequestPlan {
                 problems.push(format!("path variable {{{}}}: {problem}", path::name(&schema, message, path)));
             }
         }
+        if let Body::Field(at) = route.body
+            && let Err(problem) = given.only_member(0, message, &schema[message].fields[at])
+        {
+            problems.push(format!("body {}: {problem}", schema[message].fields[at].name));
+        }
         for (alias, path) in &options.aliases {
-            if let Err(problem) = path::resolve(&schema, message, path, &mut Vec::new()) {
-                problems.push(format!("alias {alias} -> {path}: {problem}"));
+            match path::resolve(&schema, message, path, &mut Vec::new()) {
+                Ok(None) => {}
+                Ok(Some(_)) => problems.push(format!("alias {alias} -> {path}: is an entry of a map")),
+                Err(problem) => problems.push(format!("alias {alias} -> {path}: {problem}")),
             }
         }
-        if problems.is_empty() {
-            Ok(Self { schema, message, variables, body: route.body, options })
-        } else {
-            Err(problems)
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let body = if let Body::Field(at) = route.body { vec![at] } else { Vec::new() };
+        let requires = |path: &Vec<usize>| {
+            let mut fields = path::fields(&schema, message, path);
+            fields.any(|(_, field)| matches!(field.kind, Kind::Message(inner) if schema[inner].has_required))
+        };
+        let has_required = schema[message].has_required || variables.iter().chain([&body]).any(requires);
+        Ok(Self { schema, message, variables, body: route.body, has_required, options })
     }
 
     /// The same message, all of it in the body.
@@ -145,6 +169,7 @@ impl RequestPlan {
         payload: Payload<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Violation>> {
+        debug_assert_eq!(variables.len(), self.variables.len(), "a value for each variable");
         let start = out.len();
         let result = self.append(variables, query, payload, out);
         if result.is_err() {
@@ -156,6 +181,38 @@ impl RequestPlan {
     /// Appends a further message of a raw upload: the next piece and nothing else.
     pub fn piece(&self, data: &[u8], out: &mut Vec<u8>) {
         self.raw("", data, out);
+    }
+
+    /// Appends a further message of a stream. Path and query are the first one's, but what contradicts the path is refused.
+    ///
+    /// # Errors
+    /// All that is wrong with the message, by field; nothing is appended.
+    pub fn further<S: AsRef<str>>(
+        &self,
+        variables: &[S],
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Vec<Violation>> {
+        let start = out.len();
+        let read = self.append::<&str>(&[], "", payload, out);
+        let mut violations = read.err().unwrap_or_default();
+        if !violations.is_empty() {
+            out.truncate(start);
+            return Err(violations);
+        }
+        for (path, text) in self.variables.iter().zip(variables) {
+            let field = path::last(&self.schema, self.message, path);
+            let mut record = Vec::new();
+            let put = value::put(&self.schema, field, text.as_ref(), self.options.lenient, &mut record);
+            if put.is_err() || given::agrees(&self.schema, self.message, path, &record, &out[start..]) != Ok(true) {
+                violations.push(Violation::new(path::name(&self.schema, self.message, path), given::DIFFERS));
+            }
+        }
+        if violations.is_empty() {
+            return Ok(());
+        }
+        out.truncate(start);
+        Err(violations)
     }
 
     fn append<S: AsRef<str>>(
@@ -184,15 +241,18 @@ impl RequestPlan {
                 Ok(())
             }
             Payload::Json(text) => self.json(text, &records, out),
-            Payload::Form(text) => match std::str::from_utf8(text) {
-                Ok(text) => self.form(text, &records, out).map(|rest| form = rest),
-                Err(_) => Err(vec![Violation::new("", "is no form in UTF-8")]),
-            },
+            Payload::Form(text) => self.form(text, &records, out).map(|rest| form = rest),
+            Payload::Parts { files, json, form: text } => {
+                out.extend_from_slice(files);
+                let json = if json.is_empty() { Ok(()) } else { self.json(json, &records, out) };
+                json.and_then(|()| self.form(text, &records, out)).map(|rest| form = rest)
+            }
         };
         let complete = read.is_ok();
         violations.extend(read.err().into_iter().flatten());
         let mut more = Vec::new();
-        if !form.is_empty() || !query.is_empty() || self.schema[self.message].has_required {
+        let is_parts = matches!(payload, Payload::Parts { .. });
+        if !form.is_empty() || !query.is_empty() || is_parts || self.has_required {
             let mut given = Given::new(&self.schema, self.message, self.options.lenient);
             given.violations = violations;
             for (path, record) in self.variables.iter().zip(&records) {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::bind;
 use crate::path::Slashes;
 use crate::percent::{self, DecodeError, Keep};
 use crate::table::{Miss, Rule, Table};
@@ -91,10 +92,7 @@ pub fn explain<T>(
 ) -> Explanation {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = slashes.apply(path);
-    let has = |wanted: &str| {
-        let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-        names.any(|name| percent::decode(name, Keep::Nothing).is_ok_and(|name| name == wanted))
-    };
+    let has = |wanted: &str| bind::has(query, wanted);
     let name = |rule: &Rule<T>| {
         let Rule { http_method, template, required_query, .. } = rule;
         let query = if required_query.is_empty() { String::new() } else { format!("?{}", required_query.join("&")) };

@@ -21,6 +21,9 @@ pub use captures::Captures;
 /// The most segments a template may have; the longest of googleapis has 15.
 pub const SEGMENTS_MAX: usize = 64;
 
+/// The most bytes a template may have.
+pub const BYTES_MAX: usize = 2_048;
+
 /// A parsed template. Its `Display` is the text it was parsed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

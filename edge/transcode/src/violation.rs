@@ -3,6 +3,9 @@
 /// How many violations one request reports at most; what comes after is not looked for.
 pub const VIOLATIONS_MAX: usize = 32;
 
+/// Most bytes of a violation's texts. Clients' own names and values are in them, as often as there are violations.
+const TEXT_BYTES_MAX: usize = 512;
+
 /// One thing that is wrong with a request, as `google.rpc.BadRequest.FieldViolation` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -14,10 +17,17 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// A violation of `field`; empty for the request as a whole.
+    /// A violation of `field`; empty for the request as a whole. What is long of either is cut.
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { field: field.into(), description: description.into() }
+        Self { field: cut(field.into()), description: cut(description.into()) }
     }
+}
+
+fn cut(text: String) -> String {
+    if text.len() <= TEXT_BYTES_MAX {
+        return text;
+    }
+    format!("{}...", &text[..text.floor_char_boundary(TEXT_BYTES_MAX)])
 }
 
 impl std::fmt::Display for Violation {

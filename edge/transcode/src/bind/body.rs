@@ -1,11 +1,16 @@
 //! A request's body to the bytes of its message.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::convert::Infallible;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::given::Origin;
+use super::parameters::PARAMETERS_MAX;
+use super::path::Wrong;
 use super::{HTTP_BODY, RequestPlan, parameters, path, value};
 use crate::Violation;
 use crate::check::Body;
@@ -27,6 +32,9 @@ impl RequestPlan {
             ignore_unknown: options.lenient || options.ignore_unknown_fields,
             lenient: options.lenient,
             exact_values: true,
+            // What the query says again is known by what the body says, and a default is said too.
+            keep_defaults: options.lenient,
+            partial: true,
             depth_max: DEPTH_MAX,
             ..DecodeOptions::default()
         };
@@ -40,7 +48,14 @@ impl RequestPlan {
                 }
                 violations
             }),
-            _ => decoder.message(*message, self.rename(text).as_deref().unwrap_or(text), &bound, out),
+            _ if self.options.aliases.is_empty() => decoder.message(*message, text, &bound, out),
+            _ => {
+                // What is wrong with the text is found in the text itself.
+                let unnamed = Decoder::new(schema, DecodeOptions { ignore_unknown: true, partial: true, ..options });
+                unnamed.message(*message, text, &bound, &mut Vec::new())?;
+                let renamed = self.rename(text).map_err(|violation| vec![violation])?;
+                decoder.message(*message, renamed.as_deref().unwrap_or(text), &bound, out)
+            }
         }
     }
 
@@ -65,6 +80,9 @@ impl RequestPlan {
     pub fn file(&self, name: &str, content_type: &str, data: &[u8], out: &mut Vec<u8>) -> Result<bool, Violation> {
         let (schema, message) = (&self.schema, self.message);
         let (path, key) = self.resolve(Origin::Body, name).map_err(|problem| Violation::new(name, problem))?;
+        if self.variables.iter().any(|variable| variable.starts_with(&path) || path.starts_with(variable)) {
+            return Err(Violation::new(name, "is given by the path; leave it out"));
+        }
         let field = path::last(schema, message, &path);
         let mut record = Vec::new();
         match field.kind {
@@ -92,14 +110,17 @@ impl RequestPlan {
     ///
     /// # Errors
     /// What is wrong with the name.
-    pub(super) fn resolve<'p>(&self, origin: Origin, name: &'p str) -> Result<(Vec<usize>, Option<&'p str>), String> {
+    pub(super) fn resolve<'p>(
+        &'p self,
+        origin: Origin,
+        name: &'p str,
+    ) -> Result<(Vec<usize>, Option<&'p str>), Wrong<'p>> {
         let (mut path, mut from) = (Vec::new(), self.message);
         if let (Origin::Body, Body::Field(at)) = (origin, self.body) {
             path.push(at);
             from = match &self.schema[from].fields[at] {
-                field if field.is_repeated() => return Err(NO_FIELDS.to_owned()),
-                Field { kind: Kind::Message(inner), .. } => *inner,
-                _ => return Err(NO_FIELDS.to_owned()),
+                Field { kind: Kind::Message(inner), .. } if !self.schema[from].fields[at].is_repeated() => *inner,
+                _ => return Err(Wrong::Other(NO_FIELDS.to_owned())),
             };
         }
         let key = path::resolve(&self.schema, from, name, &mut path)?;
@@ -110,22 +131,33 @@ impl RequestPlan {
     /// strings.
     pub(super) fn form<'t>(
         &self,
-        text: &'t str,
+        text: &'t [u8],
         records: &[Vec<u8>],
         out: &mut Vec<u8>,
     ) -> Result<&'t str, Vec<Violation>> {
+        let wrong = |name: &str, what: &str| vec![Violation::new(name, what)];
+        let text = std::str::from_utf8(text).map_err(|_| wrong("", "is no form in UTF-8"))?;
         if !self.options.lenient && text.starts_with(['{', '[']) {
             let hint = "looks like JSON, but its content type says it is a form: send content-type: application/json";
-            return Err(vec![Violation::new("", hint)]);
+            return Err(wrong("", hint));
         }
-        if !self.is_any_object() {
+        if text.is_empty() || !self.is_any_object() {
             return Ok(text);
+        }
+        if parameters::pairs(text).count() > PARAMETERS_MAX {
+            return Err(wrong("", &format!("more than {PARAMETERS_MAX} parameters")));
         }
         let mut object = BTreeMap::new();
         for (raw_name, raw_value) in parameters::pairs(text) {
-            let decode = |raw| parameters::decode(raw, self.options.lenient);
-            let wrong = |error| vec![Violation::new(raw_name, format!("{error}"))];
-            object.insert(decode(raw_name).map_err(wrong)?, decode(raw_value).map_err(wrong)?);
+            let decode = |raw| {
+                parameters::decode(raw, self.options.lenient).map_err(|error| wrong(raw_name, &error.to_string()))
+            };
+            let (name, value) = (decode(raw_name)?, decode(raw_value)?);
+            match object.entry(name) {
+                Entry::Vacant(entry) => drop(entry.insert(value)),
+                Entry::Occupied(_) if self.options.lenient => {}
+                Entry::Occupied(_) => return Err(wrong(raw_name, "is given twice")),
+            }
         }
         let json = serde_json::to_vec(&object).expect("texts are JSON");
         self.json(&json, records, out).map(|()| "")
@@ -139,29 +171,62 @@ impl RequestPlan {
     }
 
     /// Puts what a JSON object gives under other names where it belongs; `None` when there is no such thing in it.
-    fn rename(&self, text: &[u8]) -> Option<Vec<u8>> {
-        if self.options.aliases.is_empty() {
-            return None;
-        }
-        let mut object: Map<String, Value> = serde_json::from_slice(text).ok()?;
+    fn rename(&self, text: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
+        let Ok(Members(mut object, twice)) = serde_json::from_slice(text) else { return Ok(None) };
         let mut renamed = false;
         for (alias, target) in &self.options.aliases {
             let Some(value) = object.remove(alias) else { continue };
+            if twice.contains(alias) {
+                return Err(Violation::new(alias, "is there twice"));
+            }
             renamed = true;
             let mut path = Vec::new();
-            path::resolve(&self.schema, self.message, target, &mut path).ok()?;
+            path::resolve(&self.schema, self.message, target, &mut path)
+                .map_err(|problem| Violation::new(alias, problem))?;
             let mut holder = Some(&mut object);
             let mut fields = path::fields(&self.schema, self.message, &path).map(|(_, field)| field).peekable();
             while let (Some(field), Some(object)) = (fields.next(), holder.take()) {
                 let given = object.contains_key(&*field.name);
                 let name = if given { &field.name } else { &field.json_name };
                 match fields.peek() {
-                    Some(_) => holder = object.entry(&**name).or_insert_with(|| Map::new().into()).as_object_mut(),
+                    Some(_) => {
+                        let inner = object.entry(&**name).or_insert(Value::Null);
+                        if inner.is_null() {
+                            *inner = Map::new().into();
+                        }
+                        holder = inner.as_object_mut();
+                    }
                     None => drop(object.entry(&**name).or_insert_with(|| value.clone())),
                 }
             }
         }
-        renamed.then(|| serde_json::to_vec(&object).expect("it was JSON"))
+        Ok(renamed.then(|| serde_json::to_vec(&object).expect("it was JSON")))
+    }
+}
+
+/// A JSON object, and the names in it that are there twice.
+struct Members(Map<String, Value>, Vec<String>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self(Map::new(), Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Self;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Self, A::Error> {
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            if self.0.insert(name.clone(), value).is_some() {
+                self.1.push(name);
+            }
+        }
+        Ok(self)
     }
 }
 

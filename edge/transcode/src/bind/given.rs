@@ -9,6 +9,40 @@ use crate::schema::{Cardinality, Field, Kind, MessageId, Schema};
 use crate::violation::VIOLATIONS_MAX;
 use crate::wire::{LENGTH, Malformed, START, Wire};
 
+/// What is wrong with a value that the path has too.
+pub(super) const DIFFERS: &str = "differs from the value in the path; leave it out";
+
+/// Whether a field on the wire, if it is there, is `record`.
+pub(super) fn agrees(
+    schema: &Schema,
+    message: MessageId,
+    path: &[usize],
+    record: &[u8],
+    bytes: &[u8],
+) -> Result<bool, Malformed> {
+    let Some((position, rest)) = path.split_first() else { return Ok(true) };
+    let field = &schema[message].fields[*position];
+    let mut wire = Wire::new(bytes);
+    while !wire.is_done() {
+        let start = wire.at;
+        let (number, wire_type) = wire.tag()?;
+        let content = match wire_type {
+            LENGTH => wire.slice()?,
+            START => wire.group(number)?,
+            _ => wire.skip(number, wire_type).map(|()| [].as_slice())?,
+        };
+        let same = match field.kind {
+            _ if number != field.number => true,
+            Kind::Message(inner) if !rest.is_empty() => agrees(schema, inner, rest, record, content)?,
+            _ => bytes[start..wire.at] == *record,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Who says something besides the path, the one before the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -26,6 +60,14 @@ pub(super) enum Said<'v> {
     Inside(usize),
 }
 
+/// A message that something was said inside of, or the type of a map's entries.
+#[derive(Debug)]
+struct Node<'v> {
+    message: MessageId,
+    /// The node it stands in, and the name of the field; none for the request itself.
+    within: Option<(usize, &'v str)>,
+}
+
 /// The fields that were given, as a tree: node 0 is the request, and each message or map that something was said inside
 /// of is another.
 #[derive(Debug)]
@@ -34,8 +76,7 @@ pub(super) struct Given<'v> {
     pub(super) violations: Vec<Violation>,
     schema: &'v Schema,
     lenient: bool,
-    /// The message, or type of entries, of each node.
-    nodes: Vec<MessageId>,
+    nodes: Vec<Node<'v>>,
     /// By node and field number.
     fields: BTreeMap<(usize, u32), Said<'v>>,
     /// The number of the member that is set, by node and oneof.
@@ -48,12 +89,18 @@ impl<'v> Given<'v> {
     /// Nothing yet of a message. With `lenient`, what was said first stays, and saying it again is no violation.
     pub(super) fn new(schema: &'v Schema, message: MessageId, lenient: bool) -> Self {
         let (violations, fields, oneofs, keys) = Default::default();
-        Self { violations, schema, lenient, nodes: vec![message], fields, oneofs, keys }
+        let nodes = vec![Node { message, within: None }];
+        Self { violations, schema, lenient, nodes, fields, oneofs, keys }
+    }
+
+    /// Whether there are as many violations as are told.
+    pub(super) fn is_full(&self) -> bool {
+        self.violations.len() >= VIOLATIONS_MAX
     }
 
     /// Takes note of a violation, unless there are more already than are told.
     pub(super) fn report(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        if self.violations.len() < VIOLATIONS_MAX {
+        if !self.is_full() {
             self.violations.push(Violation::new(field, description));
         }
     }
@@ -72,7 +119,7 @@ impl<'v> Given<'v> {
     ) -> Result<bool, String> {
         let mut node = 0;
         let left = (0..path.len()).rev();
-        for (left, (message, field)) in left.zip(path::fields(self.schema, self.nodes[0], path)) {
+        for (left, (message, field)) in left.zip(path::fields(self.schema, self.nodes[0].message, path)) {
             self.only_member(node, message, field)?;
             let inside = left > 0 || key.is_some();
             match self.fields.get(&(node, field.number)) {
@@ -94,16 +141,16 @@ impl<'v> Given<'v> {
     fn again(&self, before: Said<'_>, said: Said<'_>, field: &Field, record: &[u8]) -> Result<bool, String> {
         match (before, said) {
             (Said::Path(value), _) if value == record => Ok(false),
-            (Said::Path(_), _) => Err("differs from the value in the path; leave it out".to_owned()),
+            (Said::Path(_), _) => Err(DIFFERS.to_owned()),
             (Said::By(first), Said::By(origin)) if first == origin && field.is_repeated() => Ok(true),
             _ if self.lenient => Ok(false),
             _ => Err("is given twice".to_owned()),
         }
     }
 
-    /// Takes note of everything that a body says.
+    /// Takes note of everything that a body says. JSON says nothing twice; the parts of a form, put together, may.
     pub(super) fn body(&mut self, wire: &[u8]) {
-        let read = self.fields_of(0, self.nodes[0], wire);
+        let read = self.fields_of(0, self.nodes[0].message, wire);
         debug_assert_eq!(read, Ok(()), "the bytes were only just written");
     }
 
@@ -119,8 +166,8 @@ impl<'v> Given<'v> {
             };
             let Some(position) = schema[message].position_of(number) else { continue };
             let field = &schema[message].fields[position];
-            if let Some(oneof) = field.oneof {
-                self.oneofs.insert((node, oneof), number);
+            if let Err(problem) = self.only_member(node, message, field) {
+                self.report(self.place(node, &field.name), problem);
             }
             match (self.fields.get(&(node, number)), field.kind) {
                 (Some(&Said::Inside(inner)), Kind::Message(message)) => self.fields_of(inner, message, content)?,
@@ -129,6 +176,9 @@ impl<'v> Given<'v> {
                     self.fields_of(inner, message, content)?;
                 }
                 (None, _) => drop(self.fields.insert((node, number), Said::By(Origin::Body))),
+                (Some(Said::By(_)), _) if !field.is_repeated() => {
+                    self.report(self.place(node, &field.name), "is given twice");
+                }
                 _ => {}
             }
         }
@@ -138,24 +188,34 @@ impl<'v> Given<'v> {
     /// Looks for proto2's required fields in all that something was said inside of.
     pub(super) fn check_required(&mut self) {
         for node in 0..self.nodes.len() {
-            let message = &self.schema[self.nodes[node]];
+            let message = &self.schema[self.nodes[node].message];
             for field in message.fields.iter().filter(|field| field.cardinality == Cardinality::Required) {
                 if !self.fields.contains_key(&(node, field.number)) {
-                    self.report(&*field.name, "is required");
+                    self.report(self.place(node, &field.name), "is required");
                 }
             }
         }
     }
 
-    fn enter(&mut self, node: usize, field: &Field) -> usize {
+    /// The path of a field of a node.
+    fn place(&self, node: usize, name: &str) -> String {
+        match self.nodes[node].within {
+            Some((outer, holder)) => format!("{}.{name}", self.place(outer, holder)),
+            None => name.to_owned(),
+        }
+    }
+
+    fn enter(&mut self, node: usize, field: &'v Field) -> usize {
         let Kind::Message(message) = field.kind else { return node };
-        self.nodes.push(message);
+        self.nodes.push(Node { message, within: Some((node, &field.name)) });
         let inner = self.nodes.len() - 1;
         self.fields.insert((node, field.number), Said::Inside(inner));
         inner
     }
 
-    fn only_member(&mut self, node: usize, message: MessageId, field: &Field) -> Result<(), String> {
+    /// # Errors
+    /// Another member of its oneof is set.
+    pub(super) fn only_member(&mut self, node: usize, message: MessageId, field: &Field) -> Result<(), String> {
         let Some(oneof) = field.oneof else { return Ok(()) };
         let number = *self.oneofs.entry((node, oneof)).or_insert(field.number);
         if number == field.number {

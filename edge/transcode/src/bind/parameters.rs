@@ -8,7 +8,13 @@ use crate::check::Body;
 use crate::percent::{self, DecodeError, Keep};
 
 /// Most parameters of one query or form.
-const PARAMETERS_MAX: usize = 1_000;
+pub(super) const PARAMETERS_MAX: usize = 1_000;
+
+/// Whether a query has a parameter of this name.
+#[must_use]
+pub fn has(query: &str, name: &str) -> bool {
+    pairs(query).any(|(raw, _)| decode(raw, false).is_ok_and(|given| given == name))
+}
 
 /// Splits `a=b&c=d`; escapes are decoded before anybody looks at the names.
 pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -51,6 +57,9 @@ impl Parameters<'_, '_> {
                     || self.origin == Origin::Query && options.ignored_query.iter().any(|one| *one == name);
                 if alias.is_some() != *round || is_ignored() {
                     continue;
+                }
+                if self.given.is_full() {
+                    return;
                 }
                 let value = decode(raw_value, options.lenient).map_err(|error| error.to_string());
                 let path = alias.map_or(&*name, String::as_str);

@@ -8,6 +8,8 @@ use crate::check::{Clashes, check};
 use crate::fixture;
 use crate::rule::{Binding, Declared};
 
+mod contradictions;
+
 const PROTO: &str = r#"
 syntax = "proto3";
 package test.v1;
@@ -32,6 +34,7 @@ message Everything {
   google.protobuf.StringValue text = 21; optional int32 maybe = 22; google.protobuf.Value any = 23;
   int32 page_size = 24; map<string, Sub> sub_map = 25; map<int32, Color> colors = 26;
   repeated int32 loose = 27 [packed = false]; google.protobuf.Struct object = 29;
+  google.protobuf.Int64Value size = 30; google.protobuf.BytesValue blob = 31;
 }
 message Sub { string name = 1; Sub deep = 2; int32 count = 3; }
 message PushRequest { string queue = 1; google.protobuf.Value body = 2; }
@@ -134,7 +137,7 @@ fn query_is_refused_by_name() {
     let plan = plan("/v1/{id}", "");
     for (query, expected) in [
         ("zzz=1", "zzz: is not a field of this request"),
-        ("pagesize=1", "pagesize: is not a field of this request; did you mean page_size?"),
+        ("pagesize=1", "pagesize: is not a field of this request; did you mean pageSize?"),
         ("sub.nane=1", "sub.nane: is not a field of this request; did you mean name?"),
         ("=1", "is not a field"),
         ("i32=1&i32=1", "i32: is given twice"),
@@ -364,7 +367,8 @@ fn what_contradicts_itself_is_refused_when_compiled() {
 #[test]
 fn required_fields_may_come_from_anywhere() {
     let proto = r#"syntax = "proto2"; package p; service S { rpc M(R) returns (R); }
-        message R { required string a = 1; required int32 b = 2; optional Inner c = 3; }
+        message R { required string a = 1; required int32 b = 2; optional Inner c = 3;
+          repeated Inner o = 4; }
         message Inner { required string d = 1; optional string e = 2; }"#;
     let schema = Arc::new(fixture::schema(proto));
     let plan = |path: &str, body: &str| {
@@ -388,10 +392,17 @@ fn required_fields_may_come_from_anywhere() {
     };
     assert_eq!(missing(&plan("/{a}", ""), "", Payload::Empty), ["b"]);
     assert_eq!(missing(&plan("/{a}", ""), "b=1", Payload::Empty), [""; 0]);
-    assert_eq!(missing(&plan("/{a}", ""), "b=1&c.e=x", Payload::Empty), ["d"]);
+    assert_eq!(missing(&plan("/{a}", ""), "b=1&c.e=x", Payload::Empty), ["c.d"]);
     assert_eq!(missing(&plan("/{a}", "*"), "", json(r#"{"b":1}"#)), [""; 0]);
     assert_eq!(missing(&plan("/{a}", "*"), "", json("{}")), ["b"]);
     assert_eq!(missing(&plan("/{a}", "c"), "b=1", json(r#"{"d":"x"}"#)), [""; 0]);
+    assert_eq!(missing(&plan("/{a}", "c"), "b=1", json("{}")), ["c.d"]);
+    assert_eq!(missing(&plan("/{c.e}", ""), "a=x&b=1", Payload::Empty), ["c.d"]);
+    let parts = |json, form| Payload::Parts { files: &[], json, form };
+    assert_eq!(missing(&plan("/{a}", "*"), "", parts(br#"{"c":{"d":"x"}}"#, b"b=1")), [""; 0]);
+    assert_eq!(missing(&plan("/{a}", "*"), "", parts(br#"{"c":{}}"#, b"b=1")), ["c.d"]);
+    let nested = Payload::Json(br#"{"o":[{}],"b":1}"#);
+    assert_eq!(missing(&plan("/{a}", "*"), "", nested), ["o[0].d"]);
 }
 
 /// Where values may be given, and values that fit there.

@@ -5,6 +5,7 @@ use crate::nearest;
 use crate::rule::Declared;
 use crate::schema::{Cardinality, Field, Kind, Message, MessageId, Schema, WellKnown};
 use crate::template::{Template, Variable};
+use crate::text::has_text;
 
 /// `google.api.field_behavior`'s OUTPUT_ONLY.
 const OUTPUT_ONLY: i32 = 3;
@@ -47,7 +48,7 @@ fn fields_to(declared: &Declared<'_>, path: &str) -> Result<Vec<usize>, (Code, S
         }
         match field.kind {
             Kind::Message(id) if !is_last => message = &schema[id],
-            Kind::Message(id) if !is_text(&schema[id]) => {
+            kind @ Kind::Message(id) if !has_text(schema, kind) => {
                 let message = format!("\"{name}\" is the message {}, not one value", schema[id].name);
                 return refused(Code::MessageVariable, message);
             }
@@ -130,7 +131,7 @@ pub(super) fn unbound(declared: &Declared<'_>, template: &Template, body: Body, 
 
 /// Whether a query can name each value in the field: repeated messages have no such name.
 fn fits_query(schema: &Schema, field: &Field) -> bool {
-    let is_one_text = |kind| !matches!(kind, Kind::Message(id) if !is_text(&schema[id]));
+    let is_one_text = |kind| has_text(schema, kind);
     match (field.cardinality, field.kind) {
         (Cardinality::Map, Kind::Message(entry)) => {
             schema[entry].position_of(2).is_some_and(|at| is_one_text(schema[entry].fields[at].kind))
@@ -144,12 +145,6 @@ fn fits_query(schema: &Schema, field: &Field) -> bool {
 /// In a proto, so in a rule, fields have their proto names; extensions cannot be named at all.
 fn position(message: &Message, name: &str) -> Option<usize> {
     message.fields.iter().position(|field| *field.name == *name && !field.extension)
-}
-
-/// Whether ProtoJSON writes the message as one scalar.
-fn is_text(message: &Message) -> bool {
-    use WellKnown::{Duration, FieldMask, Timestamp, Wrapper};
-    matches!(message.well_known, Some(Duration | FieldMask | Timestamp | Wrapper(_)))
 }
 
 /// proto2's groups are delimited and named like their type; editions may delimit any message.

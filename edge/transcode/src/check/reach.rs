@@ -19,10 +19,16 @@ const NAMED_MAX: usize = 3;
 /// Those that clash are told already, and not told again.
 pub(super) fn unreachable(table: &Table<Route<'_>>, clashes: &[Clash]) -> Vec<Finding> {
     let told: HashSet<usize> = clashes.iter().map(|clash| clash.dropped).collect();
-    let literal = |segment: &Segment| if let Segment::Literal(text) = segment { text.len() } else { 0 };
-    let rules = table.rules().iter();
-    let words = rules.flat_map(|rule| rule.template.segments.iter().map(literal).chain([rule.http_method.len()]));
-    let fresh = "x".repeat(words.max().unwrap_or(0) + 1);
+    let mut words: HashSet<&str> = table.rules().iter().map(|rule| &*rule.http_method).collect();
+    for segment in table.rules().iter().flat_map(|rule| &rule.template.segments) {
+        if let Segment::Literal(text) = segment {
+            words.insert(text);
+        }
+    }
+    let mut fresh = "x".to_owned();
+    while words.contains(&*fresh) {
+        fresh.push('x');
+    }
     let longest = table.rules().iter().map(|rule| rule.template.segments.len()).max().unwrap_or(0);
     let candidates = (0..table.rules().len()).filter(|index| !told.contains(index));
     candidates.filter_map(|index| find(table, index, &fresh, longest)).collect()

@@ -30,6 +30,11 @@ pub struct DecodeOptions<'a> {
     /// Whether an integer beyond 2^53 in a `google.protobuf.Value`, whose numbers are doubles, is refused instead of
     /// rounded. Default false.
     pub exact_values: bool,
+    /// Whether defaults that proto3 does not write are written all the same: whoever looks at the wire finds all that the
+    /// JSON said, but for lists without elements. Default false.
+    pub keep_defaults: bool,
+    /// Whether required fields may be missing from the outermost message. Default false.
+    pub partial: bool,
     /// How deep messages may nest on the wire, entries of maps counted. Default 100, the most that protobuf's parsers
     /// take.
     pub depth_max: usize,
@@ -45,6 +50,8 @@ impl Default for DecodeOptions<'_> {
             ignore_unknown: false,
             lenient: false,
             exact_values: false,
+            keep_defaults: false,
+            partial: false,
             depth_max: 100,
             bytes_max: 64 << 20,
             any: &[],
@@ -87,7 +94,10 @@ impl<'a> Decoder<'a> {
         bound: &[Bound<'_>],
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Violation>> {
-        self.run(json, out, |run| run.message(id, bound))
+        self.run(json, out, |run| {
+            run.partial = self.options.partial;
+            run.message(id, bound)
+        })
     }
 
     /// Appends the field at `position` of the message, with its tag, given that `json` is its value; nothing for
@@ -105,6 +115,7 @@ impl<'a> Decoder<'a> {
     ) -> Result<(), Vec<Violation>> {
         self.run(json, out, |run| {
             let schema = run.schema;
+            run.partial = self.options.partial && !schema[id].fields[position].is_repeated();
             run.member(&schema[id], position, bound).map(drop)
         })
     }
@@ -128,6 +139,8 @@ impl<'a> Decoder<'a> {
             out,
             faults: Vec::new(),
             depth: self.options.depth_max,
+            keep_defaults: self.options.keep_defaults,
+            partial: false,
             keys: Vec::new(),
             lookahead: json.len().saturating_mul(any::LOOKAHEAD_FACTOR),
         };
@@ -198,10 +211,23 @@ struct Run<'a, 'o> {
     faults: Vec<Fault>,
     /// How many levels deeper it may go.
     depth: usize,
+    keep_defaults: bool,
+    /// Whether required fields may be missing from the next message, which is the outermost one.
+    partial: bool,
     /// The keys of the maps that are open: where they stand in `out`, how long they are, and where in the text.
     keys: Vec<(usize, usize, usize)>,
     /// How many more bytes may be read in search of an `@type`.
     lookahead: usize,
+}
+
+/// What is said of an object besides its type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    /// It may have one `@type`, which says what message it is.
+    Typed,
+    /// Required fields may be missing.
+    Partial,
 }
 
 /// Which fields and, behind them, oneofs of a message were there.
@@ -273,15 +299,20 @@ impl<'a> Run<'a, '_> {
 
     /// A message's content from its JSON, whatever form that has.
     fn message(&mut self, id: MessageId, bound: &[Bound<'_>]) -> Result<(), Stop> {
+        let said = if std::mem::take(&mut self.partial) { Said::Partial } else { Said::Nothing };
         match self.schema[id].well_known {
-            None | Some(WellKnown::Empty) => self.nested(1, |run| run.object(id, bound, false)),
+            None | Some(WellKnown::Empty) => self.nested(1, |run| run.object(id, bound, said)),
+            // Its JSON is one value: there is no leaving out a part.
+            Some(_) if !bound.is_empty() => {
+                Err(self.fault(self.lexer.at, "is given in part by the path; leave it out"))
+            }
             Some(WellKnown::Any) => self.nested(1, Self::any),
             Some(known) => self.nested(1, |run| run.known(known)),
         }
     }
 
-    /// A message's fields from an object. `typed` lets one `@type` pass, which says what message it is.
-    fn object(&mut self, id: MessageId, bound: &[Bound<'_>], mut typed: bool) -> Result<(), Stop> {
+    /// A message's fields from an object.
+    fn object(&mut self, id: MessageId, bound: &[Bound<'_>], said: Said) -> Result<(), Stop> {
         let message = &self.schema[id];
         let start = self.begin(b'{', "an object")?;
         let mut seen = Seen::default();
@@ -290,6 +321,7 @@ impl<'a> Run<'a, '_> {
         }
         // Most writers put fields in the order of their numbers, without spaces.
         let likely = if message.is_unambiguous { message.fields.as_slice() } else { &[] };
+        let mut types = 0;
         let mut next = 0;
         let mut more = !self.lexer.eat(b'}');
         while more {
@@ -301,9 +333,12 @@ impl<'a> Run<'a, '_> {
                 let name = self.lexer.string()?.value();
                 self.lexer.expect(b':', "':'")?;
                 let position = message.position(&name);
-                if position.is_none() && typed && *name == *b"@type" {
-                    typed = false;
+                if position.is_none() && said == Said::Typed && *name == *b"@type" {
+                    types += 1;
                     self.lexer.skip()?;
+                    if types > 1 && self.fault(key_at, "is there twice") == Stop::End {
+                        return Err(Stop::End);
+                    }
                 } else if position.is_none() {
                     self.unknown(message, &name, key_at)?;
                 }
@@ -321,7 +356,7 @@ impl<'a> Run<'a, '_> {
             }
             more = self.lexer.more(b'}')?;
         }
-        if message.has_required {
+        if message.has_required && said != Said::Partial {
             self.check_required(message, bound, &mut seen, start)?;
         }
         Ok(())
@@ -430,7 +465,11 @@ impl<'a> Run<'a, '_> {
             return self.present(field, &inner);
         };
         let (start, at) = (self.out.len(), self.lexer.at);
-        self.present(field, &[])?;
+        // The path's value is as it is written.
+        let keep_defaults = std::mem::replace(&mut self.keep_defaults, false);
+        let written = self.present(field, &[]);
+        self.keep_defaults = keep_defaults;
+        written?;
         let same = self.out[start..] == *whole.wire;
         self.out.truncate(start);
         if same { Ok(true) } else { Err(self.fault(at, "differs from the value in the path; leave it out")) }
@@ -446,10 +485,10 @@ impl<'a> Run<'a, '_> {
                 wire::put_tag(self.out, field.number, wire::wire_type(field.kind, field.delimited));
                 let payload = self.out.len();
                 let wrote = self.value(field, bound)?;
-                if wrote {
-                    wire::drop_default(self.out, field, start, payload);
-                } else {
+                if !wrote {
                     self.out.truncate(start);
+                } else if !self.keep_defaults {
+                    wire::drop_default(self.out, field, start, payload);
                 }
                 Ok(wrote)
             }

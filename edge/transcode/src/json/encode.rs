@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::schema::{Cardinality, Field, Kind, Message, MessageId, Schema, WellKnown};
-use crate::wire::{LENGTH, Malformed, Wire};
+use crate::text;
+use crate::wire::{self, LENGTH, Malformed, Wire};
 
 mod any;
 mod known;
@@ -308,6 +309,32 @@ impl<'a> Run<'a, '_> {
         Ok(())
     }
 
+    /// The default that proto2 may declare; for `bytes` it is not read.
+    fn declared_default(&mut self, field: &'a Field) -> Result<(), Stop> {
+        let mut value = Vec::new();
+        match (field.kind, field.default.as_deref()) {
+            (Kind::Message(_), _) => {
+                self.out.extend_from_slice(b"null");
+                return Ok(());
+            }
+            (Kind::Enum(id), None) => {
+                let first = self.schema[id].values.first().map_or(0, |first| first.number);
+                wire::put_varint(&mut value, i64::from(first) as u64);
+            }
+            (Kind::Bytes, _) | (_, None) => value.extend([0; 8]),
+            (kind, Some(declared)) => {
+                let spelled = match (kind, declared) {
+                    (Kind::Float | Kind::Double, "inf") => "Infinity",
+                    (Kind::Float | Kind::Double, "-inf") => "-Infinity",
+                    (Kind::Float | Kind::Double, "nan") => "NaN",
+                    _ => declared,
+                };
+                text::put(self.schema, kind, spelled, false, &mut value).map_err(|_| Stop::Malformed)?;
+            }
+        }
+        self.single(field, &mut Wire::new(&value)).map(drop)
+    }
+
     /// One field's value out of a whole message.
     fn only(&mut self, message: &'a Message, position: usize, wire: &[u8]) -> Result<(), Stop> {
         let wire = order::in_order(message, wire)?;
@@ -321,11 +348,10 @@ impl<'a> Run<'a, '_> {
                 return Ok(());
             }
         }
-        match field.kind {
-            Kind::Message(_) if !field.is_repeated() => self.out.extend_from_slice(b"null"),
-            _ => self.default_of(field)?,
+        match field.cardinality {
+            Cardinality::Explicit | Cardinality::Required => self.declared_default(field),
+            _ => self.default_of(field),
         }
-        Ok(())
     }
 
     /// A field's value; of a repeated one all that follow each other. `false` if there is none after all.

@@ -155,7 +155,7 @@ impl<'a> Lexer<'a> {
             b'-' | b'0'..=b'9' => return self.number().map(drop),
             _ => return Err(self.no_json("a value")),
         };
-        let depth = depth.checked_sub(1).ok_or_else(|| self.no_json("fewer levels of nesting"))?;
+        let depth = depth.checked_sub(1).ok_or_else(|| self.no_json("at most 100 levels of nesting"))?;
         self.at += 1;
         if self.eat(close) {
             return Ok(());

@@ -40,16 +40,18 @@ impl Names {
     }
 }
 
-/// Of the length and both ends: names are short, chosen by the schema's author, and compared afterwards anyway.
+/// Of all bytes, eight at a time: names are short, and many of one enum differ in the middle only.
 #[inline]
 fn hash(name: &[u8]) -> u32 {
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
-    let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-        _ => (word(name), 0),
+    let mix = |mixed: u64, word: u64| (mixed.rotate_left(29) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let (words, rest) = name.as_chunks::<8>();
+    let mixed = words.iter().fold(name.len() as u64, |mixed, word| mix(mixed, u64::from_le_bytes(*word)));
+    // The last eight, some of them for the second time, take one step where the rest alone takes up to seven.
+    let last = match name.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     };
-    let mixed = (head ^ tail.rotate_left(29) ^ name.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> 32) as u32
+    (mix(mixed, last) >> 32) as u32
 }
 
 /// Field numbers to positions: direct where they lie close together, else by halves.

@@ -1,6 +1,6 @@
 //! The parser of templates: one pass over their bytes; it stops at the first fault, which stands where it stands.
 
-use super::{SEGMENTS_MAX, Segment, Template, TemplateError, Variable, percent};
+use super::{BYTES_MAX, SEGMENTS_MAX, Segment, Template, TemplateError, Variable, percent};
 
 pub(super) fn parse(text: &str) -> Result<Template, TemplateError> {
     let mut parser = Parser { text, at: 0, segments: Vec::new(), variables: Vec::new() };
@@ -24,6 +24,9 @@ type Parsed<T> = Result<T, &'static str>;
 
 impl<'t> Parser<'t> {
     fn template(&mut self) -> Parsed<Option<String>> {
+        if self.text.len() > BYTES_MAX {
+            return Err("too long");
+        }
         if !self.eat(b'/') {
             return Err("a template starts with '/'");
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Run, Stop};
+use super::{Run, Said, Stop};
 use crate::schema::{MessageId, Schema, WellKnown};
 use crate::wire::{self, LENGTH};
 
@@ -31,7 +31,7 @@ impl<'a> Run<'a, '_> {
         self.lexer.at = start;
         let outer = std::mem::replace(&mut self.schema, schema);
         let result = match schema[id].well_known {
-            None => self.nested(1, |run| run.object(id, &[], true)),
+            None => self.nested(1, |run| run.object(id, &[], Said::Typed)),
             Some(known) => self.value_of(id, known),
         };
         self.schema = outer;

@@ -24,13 +24,16 @@ pub(super) fn in_order<'w>(message: &Message, wire: &'w [u8]) -> Result<Cow<'w, 
         let Some((position, field)) = known(message, number, wire_type) else { continue };
         found.push(Found { position, field, whole: &wire[start..rest.at], payload: &wire[payload..rest.at] });
     }
-    let mut last_of_oneof = vec![None; message.oneofs.len()];
-    for found in &found {
-        if let Some(oneof) = found.field.oneof {
-            last_of_oneof[oneof as usize] = Some(found.position);
-        }
-    }
-    found.retain(|found| found.field.oneof.is_none_or(|oneof| last_of_oneof[oneof as usize] == Some(found.position)));
+    // From the end on: of a oneof the last member counts, and of that what came after any other.
+    found.reverse();
+    let mut members = vec![(None, false); message.oneofs.len()];
+    found.retain(|found| {
+        let Some(oneof) = found.field.oneof else { return true };
+        let (member, is_over) = &mut members[oneof as usize];
+        *is_over |= *member.get_or_insert(found.position) != found.position;
+        !*is_over
+    });
+    found.reverse();
     found.sort_by_key(|found| found.position);
     let mut out = Vec::with_capacity(wire.len());
     for run in found.chunk_by(|a, b| a.position == b.position) {

@@ -165,6 +165,41 @@ fn an_answers_body_can_be_any_field() {
     assert_eq!(absent, ["\"0\"", "[]", "{}", "null", "0", "\"ZERO\""]);
 }
 
+/// Protobuf's rule for what was set several times: of a oneof the last member, and of that what came after any other.
+#[test]
+fn a_member_set_again_begins_anew() {
+    let proto = r#"syntax = "proto3"; package p; message M { oneof o { P a = 1; string b = 2; } }
+        message P { int32 x = 1; int32 y = 2; }"#;
+    let schema = schema(proto);
+    let id = schema.find_message("p.M").unwrap();
+    let encode = |wire: &[u8]| {
+        let mut out = Vec::new();
+        Encoder::new(&schema, EncodeOptions::default()).message(id, wire, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(encode(b"\x0a\x02\x08\x01\x12\x01s\x0a\x02\x10\x02"), r#"{"a":{"y":2}}"#);
+    assert_eq!(encode(b"\x12\x01s\x0a\x02\x08\x01\x0a\x02\x10\x02"), r#"{"a":{"x":1,"y":2}}"#);
+    assert_eq!(encode(b"\x0a\x02\x08\x01\x12\x01s"), r#"{"b":"s"}"#);
+}
+
+#[test]
+fn an_answers_body_that_is_absent_is_its_declared_default() {
+    let proto = r#"syntax = "proto2"; package p; enum E { RED = 1; BLUE = 2; }
+        message M { optional E e = 1; optional E f = 2 [default = BLUE]; optional int32 i = 3 [default = -5];
+          optional string s = 4 [default = "a\"b"]; optional double d = 5 [default = -inf]; optional bytes y = 6; }"#;
+    let schema = schema(proto);
+    let id = schema.find_message("p.M").unwrap();
+    let field = |name: &str, wire: &[u8]| {
+        let mut out = Vec::new();
+        let position = schema[id].position(name.as_bytes()).unwrap();
+        Encoder::new(&schema, EncodeOptions::default()).field(id, position, wire, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let absent = ["e", "f", "i", "s", "d", "y"].map(|name| field(name, b""));
+    assert_eq!(absent, [r#""RED""#, r#""BLUE""#, "-5", r#""a\"b""#, r#""-Infinity""#, r#""""#]);
+    assert_eq!(field("e", b"\x08\x07"), r#""RED""#, "a number that a closed enum does not have");
+}
+
 #[test]
 fn strings_are_escaped_where_json_needs_it() {
     let text = "\"\\\n\r\t\u{8}\u{1f}\u{7f} ä 🍺 / a long enough tail";
