@@ -111,7 +111,7 @@ pub(crate) struct Method {
     pub(crate) idempotent: bool,
     /// Of all methods of its backend.
     pub(crate) retries: Arc<Budget>,
-    /// Whether the call may be accepted now and carried out later: its contract says so, and what stands for it is known.
+    /// Whether the call may be accepted now and carried out later: it is declared, and what stands for it known.
     pub(crate) deferrable: bool,
     /// Full name of the message it answers with.
     pub(crate) response_type: String,

@@ -79,7 +79,7 @@ impl<'s> Body<'s> {
         };
         let mut fields = match binding.schema[message].well_known {
             None => parameters::of(message, taken, Form::of_request(binding), types),
-            Some(WellKnown::Struct | WellKnown::Value) => {
+            Some(WellKnown::Struct | WellKnown::Value) if !matches!(self, Self::Whole) => {
                 let schema = json!({ "type": "object", "additionalProperties": { "type": "string" } });
                 return Some(json!({ "schema": schema }));
             }

@@ -7,8 +7,8 @@
 //! What OpenAPI cannot say is told where it would stand: a path takes one segment for each of its parameters, so a
 //! variable of several (`{name=shelves/*}`) is a parameter a wildcard, and one that takes any number of segments
 //! carries `x-malla-multi-segment`; two RPCs of one method and path, told apart by their query, are one operation that
-//! names both (`x-malla-rpcs`); that unknown parameters are ignored is `x-malla-unknown-query`; what the elements of a stream are stands in `x-malla-items`, and that it can be had as a
-//! WebSocket in `x-malla-websocket`.
+//! names both (`x-malla-rpcs`); that unknown parameters are ignored is `x-malla-unknown-query`; what the elements of a
+//! stream are stands in `x-malla-items`, and that it can be had as a WebSocket in `x-malla-websocket`.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "an unwrap that fails fails its test"))]
 

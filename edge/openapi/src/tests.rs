@@ -203,6 +203,22 @@ fn a_strict_body_is_all_of_the_request_and_a_lenient_one_is_not() {
 }
 
 #[test]
+fn any_json_has_a_form_where_it_is_a_field_of_the_request() {
+    let proto = r#"
+        import "google/protobuf/struct.proto";
+        service S { rpc All(google.protobuf.Value) returns (V); rpc Field(V) returns (V); }
+        message V { google.protobuf.Value value = 1; }"#;
+    let document = bound(proto, &["POST /v1/all All *", "POST /v1/field Field value"]).document();
+    let types = |path: &str| {
+        let content = document["paths"][path]["post"]["requestBody"]["content"].as_object().unwrap();
+        content.keys().cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(types("/v1/all"), set(&["application/json"]));
+    let all = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
+    assert_eq!(types("/v1/field"), set(&all));
+}
+
+#[test]
 fn paths_have_a_parameter_for_each_wildcard() {
     let rules = [
         "GET /v1/{name=shelves/*/books/*}:open Get",
