@@ -11,6 +11,7 @@ mod cors;
 mod routes;
 
 pub use cors::Cors;
+pub(crate) use routes::Options;
 pub use routes::Route;
 
 /// Settings of the edge. Times are in milliseconds, sizes in bytes.

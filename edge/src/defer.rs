@@ -81,7 +81,6 @@ pub(crate) enum Outcome<T, A> {
 /// The offer to carry a call out later.
 pub(crate) struct Offer<'e> {
     deferral: &'e dyn Deferral,
-    plan: &'e ResponsePlan,
     call: Deferred,
     /// The client would rather have it deferred.
     asked: bool,
@@ -97,7 +96,7 @@ impl<'e> Offer<'e> {
         message: Option<Bytes>,
         metadata: &mut HeaderMap,
     ) -> Option<Self> {
-        let (deferral, plan) = edge.deferral.as_ref().filter(|_| method.deferrable)?;
+        let deferral = edge.deferral.as_ref().filter(|_| method.deferrable)?;
         let request = message.filter(|message| message.len() <= REQUEST_BYTES_MAX)?;
         let caller = edge.authenticator.authenticate(&head.headers, Access::OptionalUser);
         let caller = match (caller.unwrap_or(Caller::Anonymous), method.access) {
@@ -110,11 +109,11 @@ impl<'e> Offer<'e> {
         metadata.insert(KEY, HeaderValue::from_str(&key).ok()?);
         let (method, response_type) = (method.name().to_owned(), method.response_type.clone());
         let call = Deferred { method, request, response_type, caller, key };
-        Some(Self { deferral: deferral.as_ref(), plan, call, asked: headers::prefers_async(&head.headers) })
+        Some(Self { deferral: deferral.as_ref(), call, asked: headers::prefers_async(&head.headers) })
     }
 
-    async fn accept(self) -> Result<Accepted<'e>, Rejection> {
-        let Self { deferral, plan, call, asked } = self;
+    async fn accept(self) -> Result<Accepted, Rejection> {
+        let Self { deferral, call, asked } = self;
         let key = call.key.clone();
         let accepting = tokio::time::timeout(ACCEPT_TIMEOUT, deferral.accept(call)).await;
         let accepted = accepting.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
@@ -125,7 +124,7 @@ impl<'e> Offer<'e> {
         };
         let operation = accepted.map_err(fail)?;
         let name = Named::decode(operation.clone()).map_err(|_| unreadable())?.name;
-        Ok(Accepted { operation, name, key, plan, asked })
+        Ok(Accepted { operation, name, key, asked })
     }
 }
 
@@ -134,10 +133,10 @@ impl<'e> Offer<'e> {
 ///
 /// # Errors
 /// What the call failed with; what kept it from being accepted.
-pub(crate) async fn instead_of<'e, T>(
-    offer: Option<Offer<'e>>,
+pub(crate) async fn instead_of<T>(
+    offer: Option<Offer<'_>>,
     calling: impl Future<Output = Result<T, Rejection>>,
-) -> Result<Outcome<T, Accepted<'e>>, Rejection> {
+) -> Result<Outcome<T, Accepted>, Rejection> {
     match offer {
         Some(offer) if offer.asked => offer.accept().await.map(Outcome::Deferred),
         Some(offer) => match calling.await {
@@ -153,18 +152,18 @@ pub(crate) async fn instead_of<'e, T>(
 }
 
 /// A call that will be carried out later.
-pub(crate) struct Accepted<'e> {
+pub(crate) struct Accepted {
     operation: Bytes,
     name: String,
     key: String,
-    plan: &'e ResponsePlan,
     asked: bool,
 }
 
-impl Accepted<'_> {
-    /// 202, and where to look for the result.
-    pub(crate) fn as_rest(&self) -> Result<Answer, Rejection> {
-        let Ok(Output::Json { text, .. }) = self.plan.encode(self.operation.clone()) else { return Err(unreadable()) };
+impl Accepted {
+    /// 202, and where to look for the result. `plan` is of its route, which has one if it can be deferred.
+    pub(crate) fn as_rest(&self, plan: Option<&ResponsePlan>) -> Result<Answer, Rejection> {
+        let written = plan.map(|plan| plan.encode(self.operation.clone()));
+        let Some(Ok(Output::Json { text, .. })) = written else { return Err(unreadable()) };
         let mut answer = Answer::json(StatusCode::ACCEPTED, text);
         answer.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         if let Ok(location) = HeaderValue::try_from(format!("/v1/{}", self.name)) {

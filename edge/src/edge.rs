@@ -24,10 +24,9 @@ use tower::Service;
 
 use crate::builder::Builder;
 use crate::changes::Changes;
-use crate::codec::{Details, ResponsePlan};
-use crate::config::{Config, Errors};
+use crate::config::Config;
 use crate::defer::Deferral;
-use crate::errors;
+use crate::errors::Writer;
 use crate::health::Health;
 use crate::limit::Limit;
 use crate::load::{self, Backend, Binding, LoadError, Method};
@@ -125,9 +124,10 @@ pub(crate) struct Shared {
     pub(crate) left_out: Vec<String>,
     /// Which escapes path variables keep.
     pub(crate) keep: Keep,
-    pub(crate) details: Details,
-    /// Who keeps calls for later, and how what stands for them is written.
-    pub(crate) deferral: Option<(Arc<dyn Deferral>, ResponsePlan)>,
+    /// Writes errors of no route.
+    pub(crate) errors: Arc<Writer>,
+    /// Who keeps calls for later.
+    pub(crate) deferral: Option<Arc<dyn Deferral>>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) limit: Limit,
     pub(crate) health: Health,
@@ -157,8 +157,8 @@ impl Fixed {
             methods: loaded.methods,
             left_out: loaded.left_out,
             keep: loaded.keep,
-            details: loaded.details,
-            deferral: self.deferral.clone().zip(loaded.operation),
+            errors: loaded.errors,
+            deferral: self.deferral.clone(),
             authenticator: self.authenticator.clone(),
             limit: self.limit.clone(),
             health: self.health.clone(),
@@ -260,10 +260,6 @@ impl Edge {
 }
 
 impl Shared {
-    pub(crate) fn errors(&self, style: Errors) -> errors::Writer {
-        errors::Writer { details: self.details.clone(), style }
-    }
-
     pub(crate) fn routes(&self) -> impl Iterator<Item = RouteRow> + use<> {
         let row = |rule: &Rule<Binding>| RouteRow {
             http_method: rule.http_method.clone(),

@@ -12,8 +12,8 @@ use crate::status;
 #[cfg(test)]
 mod tests;
 
-/// Writes errors in the configured style; cheap to clone.
-#[derive(Clone, Debug)]
+/// Writes errors as a route has them, or the edge where there is no route.
+#[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) details: Details,
     pub(crate) style: Errors,

@@ -22,8 +22,9 @@ use tonic::service::Routes;
 
 use crate::call::retry::Budget;
 use crate::codec::{Details, RequestPlan, ResponsePlan, Types};
-use crate::config::{Config, Errors, Unknown};
+use crate::config::{Config, Options, Unknown};
 use crate::defer::OPERATION;
+use crate::errors::Writer;
 use crate::pages;
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ pub(crate) struct Method {
     pub(crate) idempotent: bool,
     /// Of all methods of its backend.
     pub(crate) retries: Arc<Budget>,
-    /// Whether the call may be accepted now and carried out later.
+    /// Whether the call may be accepted now and carried out later: it is declared, and what stands for it known.
     pub(crate) deferrable: bool,
     /// Full name of the message it answers with.
     pub(crate) response_type: String,
@@ -133,8 +134,10 @@ pub(crate) struct Binding {
     pub(crate) declared: Declared,
     /// What its messages are declared in.
     pub(crate) schema: Arc<Schema>,
-    /// How its errors look.
-    pub(crate) errors: Errors,
+    /// Writes its errors.
+    pub(crate) errors: Arc<Writer>,
+    /// Writes what stands for a call that is carried out later, where it may be.
+    pub(crate) operation: Option<ResponsePlan>,
     /// The number of the request's field for the id of the last event that a client has seen.
     pub(crate) resume: Option<u32>,
 }
@@ -148,6 +151,8 @@ pub(crate) struct Declared {
     pub(crate) lenient: bool,
     /// Other names of fields: parameter or JSON key -> field path.
     pub(crate) aliases: BTreeMap<String, String>,
+    /// What the settings say of it.
+    pub(crate) options: Options,
 }
 
 /// What a set of backends comes to.
@@ -156,15 +161,14 @@ pub(crate) struct Loaded {
     pub(crate) table: Table<Binding>,
     /// By gRPC path; without the methods that are for services only.
     pub(crate) methods: HashMap<String, Arc<Method>>,
-    pub(crate) details: Details,
+    /// Writes errors of no route.
+    pub(crate) errors: Arc<Writer>,
     /// What is wrong with the routes that were left out.
     pub(crate) left_out: Vec<String>,
     /// What the settings say of routes and methods that are not there.
     pub(crate) unmatched: Vec<String>,
     /// Which escapes path variables keep.
     pub(crate) keep: Keep,
-    /// Writes what stands for a call that is carried out later, where a backend declares it.
-    pub(crate) operation: Option<ResponsePlan>,
 }
 
 /// Loads all backends, by the rules of their contracts and those that take their place.
@@ -174,7 +178,7 @@ pub(crate) fn load(config: &Config, rules: &rule::Config, backends: &[Backend]) 
     let types = Types::new(sources.iter().map(|source| source.schema.clone()));
     let mut served = Served::default();
     for source in &sources {
-        served.add(config, source, &mut problems);
+        served.add(config, &types, source, &mut problems);
     }
     let (declared, mut unmatched) = served.declare(config, rules, &mut problems);
     let table = Tabling { config, types: &types, served: &served, problems: &mut problems }.table(declared);
@@ -191,9 +195,8 @@ pub(crate) fn load(config: &Config, rules: &rule::Config, backends: &[Backend]) 
     }));
     let keep = config.keep.map(Keep::from).or(rules.keep).unwrap_or_default();
     let methods = served.0.into_values().map(|rpc| (rpc.descriptor.path.to_string(), rpc.method)).collect();
-    let operation = types.get(OPERATION).map(|(schema, id)| ResponsePlan::whole(schema, id, &config.json, &types));
-    let details = Details::new(types, &config.json);
-    Ok(Loaded { table, methods, left_out: problems.left_out, unmatched, keep, operation, details })
+    let errors = Arc::new(Writer { details: Details::new(&types, &config.json), style: config.errors });
+    Ok(Loaded { table, methods, errors, left_out: problems.left_out, unmatched, keep })
 }
 
 /// Reads service configurations.
@@ -254,7 +257,7 @@ struct Rpc<'s> {
 struct Served<'s>(BTreeMap<&'s str, Rpc<'s>>);
 
 impl<'s> Served<'s> {
-    fn add(&mut self, config: &Config, source: &'s Source<'s>, problems: &mut Problems) {
+    fn add(&mut self, config: &Config, types: &Types, source: &'s Source<'s>, problems: &mut Problems) {
         let backend = source.backend;
         let retries = Arc::new(Budget::new(&backend.name));
         for name in backend.services.iter().filter(|name| !OWN_SERVICES.contains(&name.as_str())) {
@@ -269,7 +272,8 @@ impl<'s> Served<'s> {
                 continue;
             }
             for descriptor in &service.methods {
-                let policy = source.policies.get(&descriptor.path).cloned().unwrap_or_default();
+                let mut policy = source.policies.get(&descriptor.path).cloned().unwrap_or_default();
+                policy.deferrable &= types.get(OPERATION).is_some();
                 // Not reachable through the edge: as if it did not exist.
                 if policy.access == Access::Service {
                     continue;
@@ -431,7 +435,7 @@ impl Tabling<'_, '_> {
         let BindingPolicy { lenient, aliases, success_status, .. } = declared.cloned().unwrap_or_default();
         let ignored_query = self.config.ignored_query.clone();
         let own = self.config.options(&route.method().full_name, pattern);
-        let options = RequestOptions {
+        let request = RequestOptions {
             lenient,
             aliases: aliases.clone(),
             ignored_query,
@@ -446,16 +450,24 @@ impl Tabling<'_, '_> {
                 response.with_event_id(path).map_err(|problem| vec![format!("event_id_field {path} {problem}")])?;
         }
         let success = StatusCode::from_u16(success_status.unwrap_or(rpc.policy.success_status));
+        let operation = self.types.get(OPERATION).filter(|_| rpc.policy.deferrable);
         let rule = &route.declared.binding;
         Ok(Binding {
             method: rpc.method.clone(),
-            request: RequestPlan::compile(schema.clone(), route, options)?,
+            request: RequestPlan::compile(schema.clone(), route, request)?,
             response,
             success: success.map_err(|error| vec![error.to_string()])?,
-            declared: Declared { body: rule.body.clone(), response_body: rule.response_body.clone(), lenient, aliases },
             schema: schema.clone(),
-            errors: own.errors,
+            errors: Arc::new(Writer { details: Details::new(self.types, &own.json), style: own.errors }),
+            operation: operation.map(|(schema, id)| ResponsePlan::whole(schema, id, &own.json, self.types)),
             resume: resume(rpc, route).map_err(|problem| vec![problem])?,
+            declared: Declared {
+                body: rule.body.clone(),
+                response_body: rule.response_body.clone(),
+                lenient,
+                aliases,
+                options: own,
+            },
         })
     }
 }

@@ -10,7 +10,7 @@ use malla_runtime::policy;
 use malla_transcode::table::Rule;
 use tonic::Status;
 
-use crate::config::{self, Enums, Names};
+use crate::config::{self, Enums, Names, Unknown};
 use crate::edge::Shared;
 use crate::encode::Answer;
 use crate::load::Binding as Bound;
@@ -69,20 +69,11 @@ fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 
 fn make(edge: &Shared) -> Result<[Text; 2], String> {
     let bindings = edge.table.rules().iter().filter_map(|rule| binding(edge, rule)).collect();
-    let json = &edge.config.json;
     let document = malla_openapi::document(&Api {
         title: &edge.about.name,
         version: &edge.about.version,
-        json: Json {
-            proto_names: json.names == Names::Proto,
-            enum_numbers: json.enums == Enums::Number,
-            emit_defaults: json.emit_defaults,
-        },
-        errors: match edge.config.errors {
-            config::Errors::Status => Errors::Status,
-            config::Errors::Aip193 => Errors::Aip193,
-            config::Errors::Problem => Errors::Problem,
-        },
+        json: json(&edge.config.json),
+        errors: errors(edge.config.errors),
         bindings,
     });
     let json = serde_json::to_string(&document).map_err(|error| error.to_string())?;
@@ -111,7 +102,27 @@ fn binding<'a>(edge: &Shared, rule: &'a Rule<Bound>) -> Option<Binding<'a>> {
         },
         success: success.as_u16(),
         deferrable: method.deferrable && edge.deferral.is_some(),
+        json: json(&declared.options.json),
+        errors: errors(declared.options.errors),
+        ignore_unknown_fields: declared.options.unknown_fields == Unknown::Ignore,
+        ignore_unknown_parameters: declared.options.unknown_query == Unknown::Ignore,
     })
+}
+
+fn json(json: &config::Json) -> Json {
+    Json {
+        proto_names: json.names == Names::Proto,
+        enum_numbers: json.enums == Enums::Number,
+        emit_defaults: json.emit_defaults,
+    }
+}
+
+fn errors(errors: config::Errors) -> Errors {
+    match errors {
+        config::Errors::Status => Errors::Status,
+        config::Errors::Aip193 => Errors::Aip193,
+        config::Errors::Problem => Errors::Problem,
+    }
 }
 
 fn text(body: String) -> Result<Text, String> {

@@ -85,7 +85,7 @@ async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> R
     if let Some(found) = websocket::find(edge, head).map_err(|refusal| edge.missing(refusal))? {
         let Binding { method, errors, .. } = &found.rule.value;
         record.matched(&found.rule.template.text, method.name());
-        return opened(edge, head, found, record).map_err(|rejection| rejection.written(*errors));
+        return opened(edge, head, found, record).map_err(|rejection| rejection.written(errors));
     }
     let found = route::find(&edge.table, &head.method, &head.uri, edge.config.trailing_slash, edge.keep);
     let (rule, variables) = match found.map_err(|refusal| edge.missing(refusal))? {
@@ -95,7 +95,7 @@ async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> R
     let binding = &rule.value;
     record.matched(&rule.template.text, binding.method.name());
     let answer = routed(edge, head, body, binding, &variables, record).await;
-    answer.map_err(|rejection| rejection.written(binding.errors))
+    answer.map_err(|rejection| rejection.written(&binding.errors))
 }
 
 /// The way of a WebSocket that has found its route.
@@ -142,13 +142,13 @@ async fn transcoded(
     let calling = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages);
     let reply = match defer::instead_of(offer, calling).await? {
         Outcome::Answered(reply) => reply,
-        Outcome::Deferred(accepted) => return accepted.as_rest(),
+        Outcome::Deferred(accepted) => return accepted.as_rest(binding.operation.as_ref()),
     };
     let terms = Terms {
         deadline,
         closing: edge.closing.clone(),
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
-        errors: edge.errors(binding.errors),
+        errors: binding.errors.clone(),
     };
     encode(binding, head, reply, terms).await
 }

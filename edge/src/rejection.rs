@@ -3,6 +3,7 @@
 //! Every stage refuses with a [`Rejection`]; `respond` alone turns it into bytes, for whichever lane the request came.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
@@ -12,7 +13,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::call::of_backend;
 use crate::codec::Violation;
-use crate::config::Errors;
+use crate::errors::Writer;
 use crate::status;
 
 /// The reason (`google.rpc.ErrorInfo`) by which a backend says that an idempotency key came with another request before.
@@ -28,8 +29,8 @@ pub(crate) struct Rejection {
     /// Headers that belong to this answer: `Allow`, `Retry-After`.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) source: Source,
-    /// How its body looks, where its route has said so.
-    pub(crate) errors: Option<Errors>,
+    /// Who writes its body, where it has a route.
+    pub(crate) errors: Option<Arc<Writer>>,
 }
 
 /// Who refused.
@@ -63,8 +64,8 @@ impl Rejection {
     }
 
     /// Written as its route has it.
-    pub(crate) fn written(self, errors: Errors) -> Self {
-        Self { errors: Some(errors), ..self }
+    pub(crate) fn written(self, errors: &Arc<Writer>) -> Self {
+        Self { errors: Some(errors.clone()), ..self }
     }
 
     /// A refusal of the edge's own.

@@ -36,8 +36,7 @@ pub(crate) fn respond(
         Ok(answer) => answer,
         Err(rejection) => {
             record.refused(&rejection);
-            let errors = edge.errors(rejection.errors.unwrap_or(edge.config.errors));
-            if lane == Lane::Grpc { refuse_grpc(rejection) } else { refuse(rejection, &errors) }
+            if lane == Lane::Grpc { refuse_grpc(rejection) } else { refuse(rejection, &edge.errors) }
         }
     };
     if lane != Lane::Grpc {
@@ -62,8 +61,9 @@ pub(crate) fn respond(
     response
 }
 
-/// The error, in the configured style. What its backend wants as HTTP status counts, but never as a success.
-fn refuse(rejection: Rejection, errors: &Writer) -> Answer {
+/// The error, as its route has it. What its backend wants as HTTP status counts, but never as a success.
+fn refuse(rejection: Rejection, usual: &Writer) -> Answer {
+    let errors = rejection.errors.as_deref().unwrap_or(usual);
     let metadata = rejection.status.metadata().as_ref();
     let http = headers::status(metadata).filter(|status| !status.is_success()).unwrap_or(rejection.http);
     let mut answer = if http == StatusCode::NOT_MODIFIED {

@@ -122,7 +122,7 @@ pub(crate) fn answer(
         method: method.clone(),
         request: request.clone(),
         response: response.clone(),
-        errors: edge.errors(*errors),
+        errors: errors.clone(),
         closing: edge.closing.clone(),
         ping: Duration::from_millis(edge.config.websocket_ping_ms),
         frame_bytes_max: usize::try_from(edge.config.body_bytes_max).unwrap_or(usize::MAX),

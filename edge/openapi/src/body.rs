@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Binding;
 use crate::components::{Components, REQUIRED};
+use crate::form::Form;
 use crate::parameters::{self, Parameter};
 use crate::path;
 use crate::text::object;
@@ -51,7 +52,7 @@ impl<'s> Body<'s> {
         let json = match self {
             Self::None => return None,
             Self::Whole => whole(binding, taken, types),
-            Self::Field(field) => types.field(field, binding.lenient),
+            Self::Field(field) => types.field(field, Form::of_request(binding)),
         };
         if binding.method.client_streaming {
             content.insert("application/json".to_owned(), json!({ "schema": { "type": "array", "items": json } }));
@@ -77,8 +78,8 @@ impl<'s> Body<'s> {
             _ => return None,
         };
         let mut fields = match binding.schema[message].well_known {
-            None => parameters::of(message, taken, binding.lenient, types),
-            Some(WellKnown::Struct | WellKnown::Value) => {
+            None => parameters::of(message, taken, Form::of_request(binding), types),
+            Some(WellKnown::Struct | WellKnown::Value) if !matches!(self, Self::Whole) => {
                 let schema = json!({ "type": "object", "additionalProperties": { "type": "string" } });
                 return Some(json!({ "schema": schema }));
             }
@@ -95,7 +96,8 @@ impl<'s> Body<'s> {
             maps.map(|name| (name, json!({ "style": "deepObject", "explode": true }))).collect();
         let properties = fields.into_iter().map(|field| (field.name, Value::Object(field.schema)));
         let properties: Map<String, Value> = properties.collect();
-        let schema = json!({ "type": "object", "properties": properties, "additionalProperties": binding.lenient });
+        let open = binding.lenient || binding.ignore_unknown_parameters;
+        let schema = json!({ "type": "object", "properties": properties, "additionalProperties": open });
         let mut form = object(json!({ "schema": schema }));
         if !encoding.is_empty() {
             form.insert("encoding".to_owned(), encoding.into());
@@ -118,11 +120,11 @@ fn is_many(cardinality: Cardinality) -> bool {
 
 /// The whole message, with the other names its fields have here and with what it must have.
 fn whole(binding: &Binding<'_>, taken: &[&str], types: &mut Components<'_>) -> Value {
-    let message = &binding.schema[binding.method.input];
+    let (message, form) = (&binding.schema[binding.method.input], Form::of_request(binding));
     let mut written = if binding.aliases.is_empty() || message.well_known.is_some() {
-        object(types.message(binding.method.input, binding.lenient))
+        object(types.message(binding.method.input, form))
     } else {
-        let mut inline = types.object(message, binding.lenient);
+        let mut inline = types.object(message, form);
         let others = aliases(binding, types).into_iter().map(|alias| (alias.name, Value::Object(alias.schema)));
         if let Some(properties) = inline.get_mut("properties").and_then(Value::as_object_mut) {
             properties.extend(others);
@@ -130,7 +132,7 @@ fn whole(binding: &Binding<'_>, taken: &[&str], types: &mut Components<'_>) -> V
         inline
     };
     let required = message.fields.iter().filter(|field| field.behavior.contains(&REQUIRED));
-    let required = required.filter(|field| !taken.contains(&&*field.name)).map(|field| types.name(field));
+    let required = required.filter(|field| !taken.contains(&&*field.name)).map(|field| form.name(field));
     let required: Vec<&str> = required.collect();
     if !required.is_empty() && !binding.lenient && message.well_known.is_none() {
         written.insert("required".to_owned(), required.into());
@@ -142,7 +144,7 @@ fn whole(binding: &Binding<'_>, taken: &[&str], types: &mut Components<'_>) -> V
 pub(crate) fn aliases(binding: &Binding<'_>, types: &mut Components<'_>) -> Vec<Parameter> {
     let named = binding.aliases.iter().filter_map(|(name, target)| {
         let field = path::field(binding.schema, binding.method.input, target)?;
-        Some(parameters::alias(name, field, binding.lenient, types))
+        Some(parameters::alias(name, field, Form::of_request(binding), types))
     });
     named.collect()
 }

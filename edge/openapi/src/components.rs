@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use malla_transcode::schema::{Cardinality, EnumId, Field, Kind, Message, MessageId, Schema, WellKnown};
 use serde_json::{Map, Value, json};
 
+use crate::form::Form;
 use crate::text::{describe, object};
 use crate::{Api, Errors, Json};
 
@@ -20,13 +21,14 @@ pub(crate) const STATUS: &str = "google.rpc.Status";
 /// The components of one backend, collected as they are referred to.
 pub(crate) struct Components<'s> {
     pub(crate) schema: &'s Schema,
+    /// What is usual, and needs no suffix.
     pub(crate) json: Json,
     pub(crate) errors: Errors,
     /// Before every name; empty unless two backends disagree.
     prefix: String,
     schemas: BTreeMap<String, Value>,
     /// Referred to and not yet written: messages nest deeper than a stack may.
-    waiting: Vec<(String, MessageId, bool)>,
+    waiting: Vec<(String, MessageId, Form)>,
 }
 
 impl<'s> Components<'s> {
@@ -37,28 +39,23 @@ impl<'s> Components<'s> {
 
     /// All of them.
     pub(crate) fn finish(mut self) -> BTreeMap<String, Value> {
-        while let Some((name, message, loose)) = self.waiting.pop() {
-            let written = Value::Object(self.object(&self.schema[message], loose));
+        while let Some((name, message, form)) = self.waiting.pop() {
+            let written = Value::Object(self.object(&self.schema[message], form));
             self.schemas.insert(name, written);
         }
         self.schemas
     }
 
-    /// A field's name in JSON.
-    pub(crate) fn name<'f>(&self, field: &'f Field) -> &'f str {
-        if self.json.proto_names { &field.name } else { &field.json_name }
-    }
-
     /// A field with all its values, and what its author wrote about it.
-    pub(crate) fn field(&mut self, field: &Field, loose: bool) -> Value {
+    pub(crate) fn field(&mut self, field: &Field, form: Form) -> Value {
         let value = match (field.cardinality, field.kind) {
             (Cardinality::Map, Kind::Message(entry)) => {
                 let entry = &self.schema[entry];
-                let value = entry.field("value").map(|value| self.scalar(value.kind, loose));
+                let value = entry.field("value").map(|value| self.scalar(value.kind, form));
                 json!({ "type": "object", "additionalProperties": value })
             }
-            (Cardinality::Repeated { .. }, kind) => json!({ "type": "array", "items": self.scalar(kind, loose) }),
-            (_, kind) => self.scalar(kind, loose),
+            (Cardinality::Repeated { .. }, kind) => json!({ "type": "array", "items": self.scalar(kind, form) }),
+            (_, kind) => self.scalar(kind, form),
         };
         let mut value = object(value);
         describe(&mut value, &field.source.comment);
@@ -74,12 +71,12 @@ impl<'s> Components<'s> {
         Value::Object(value)
     }
 
-    /// One value. `loose` is what lenient bindings read.
-    pub(crate) fn scalar(&mut self, kind: Kind, loose: bool) -> Value {
+    /// One value.
+    pub(crate) fn scalar(&mut self, kind: Kind, form: Form) -> Value {
         match kind {
-            Kind::Bool if loose => json!({ "type": ["boolean", "string", "integer"] }),
+            Kind::Bool if form.is_loose() => json!({ "type": ["boolean", "string", "integer"] }),
             Kind::Bool => json!({ "type": "boolean" }),
-            Kind::String if loose => json!({ "type": ["string", "number", "boolean"] }),
+            Kind::String if form.is_loose() => json!({ "type": ["string", "number", "boolean"] }),
             Kind::String => json!({ "type": "string" }),
             Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
             Kind::Double => float("double"),
@@ -94,19 +91,19 @@ impl<'s> Components<'s> {
                 json!({ "type": "string", "format": "int64", "pattern": "^-?[0-9]+$" })
             }
             Kind::Uint64 | Kind::Fixed64 => json!({ "type": "string", "format": "uint64", "pattern": "^[0-9]+$" }),
-            Kind::Enum(_) if loose => json!({ "type": ["string", "integer"] }),
-            Kind::Enum(id) => self.enumeration(id),
-            Kind::Message(id) => self.message(id, loose),
+            Kind::Enum(_) if form.is_loose() => json!({ "type": ["string", "integer"] }),
+            Kind::Enum(id) => self.enumeration(id, form),
+            Kind::Message(id) => self.message(id, form),
         }
     }
 
-    fn enumeration(&mut self, id: EnumId) -> Value {
+    fn enumeration(&mut self, id: EnumId, form: Form) -> Value {
         let schema = self.schema;
         let declared = &schema[id];
         if declared.null_value {
             return json!({ "type": "null" });
         }
-        let name = format!("{}{}", self.prefix, declared.name);
+        let name = format!("{}{}{}", self.prefix, declared.name, form.of_enum(self.json));
         if !self.schemas.contains_key(&name) {
             let mut comment = declared.source.comment.to_string();
             for value in &declared.values {
@@ -118,7 +115,7 @@ impl<'s> Components<'s> {
                     if about.is_empty() { "" } else { ": " }
                 ));
             }
-            let mut written = if self.json.enum_numbers {
+            let mut written = if form.enum_numbers {
                 object(json!({ "type": "integer", "format": "int32" }))
             } else {
                 let names: Vec<&str> = declared.values.iter().map(|value| &*value.name).collect();
@@ -134,7 +131,7 @@ impl<'s> Components<'s> {
     }
 
     /// A message: its own form, or a reference.
-    pub(crate) fn message(&mut self, id: MessageId, loose: bool) -> Value {
+    pub(crate) fn message(&mut self, id: MessageId, form: Form) -> Value {
         let schema = self.schema;
         let message = &schema[id];
         match message.well_known {
@@ -143,7 +140,7 @@ impl<'s> Components<'s> {
             Some(WellKnown::FieldMask) => {
                 json!({ "type": "string", "description": "Paths of fields, separated by commas." })
             }
-            Some(WellKnown::Wrapper(kind)) => self.scalar(kind, loose),
+            Some(WellKnown::Wrapper(kind)) => self.scalar(kind, form),
             Some(WellKnown::Struct | WellKnown::Empty) => json!({ "type": "object" }),
             Some(WellKnown::ListValue) => json!({ "type": "array", "items": {} }),
             Some(WellKnown::Value) => json!({}),
@@ -152,10 +149,10 @@ impl<'s> Components<'s> {
             }
             None if *message.name == *STATUS => refer(STATUS),
             None => {
-                let name = format!("{}{}{}", self.prefix, message.name, if loose { "-lenient" } else { "" });
+                let name = format!("{}{}{}", self.prefix, message.name, form.of_message(schema, id, self.json));
                 if !self.schemas.contains_key(&name) {
                     self.schemas.insert(name.clone(), Value::Null);
-                    self.waiting.push((name.clone(), id, loose));
+                    self.waiting.push((name.clone(), id, form));
                 }
                 refer(&name)
             }
@@ -163,13 +160,14 @@ impl<'s> Components<'s> {
     }
 
     /// The schema of a message's fields.
-    pub(crate) fn object(&mut self, message: &Message, loose: bool) -> Map<String, Value> {
-        let fields = message.fields.iter().map(|field| (self.name(field).to_owned(), self.field(field, loose)));
+    pub(crate) fn object(&mut self, message: &Message, form: Form) -> Map<String, Value> {
+        let fields = message.fields.iter().map(|field| (form.name(field).to_owned(), self.field(field, form)));
         let properties: Map<String, Value> = fields.collect();
-        let mut written = object(json!({ "type": "object", "properties": properties, "additionalProperties": loose }));
+        let mut written =
+            object(json!({ "type": "object", "properties": properties, "additionalProperties": form.is_open() }));
         describe(&mut written, &message.source.comment);
-        let oneofs: Vec<Value> = (0..).zip(&message.oneofs).map(|(at, _)| self.one_of(message, at)).collect();
-        if !oneofs.is_empty() && !loose {
+        let oneofs: Vec<Value> = (0..).zip(&message.oneofs).map(|(at, _)| one_of(message, at, form)).collect();
+        if !oneofs.is_empty() && !form.is_loose() {
             written.insert("allOf".to_owned(), oneofs.into());
         }
         if message.deprecated {
@@ -177,14 +175,14 @@ impl<'s> Components<'s> {
         }
         written
     }
+}
 
-    /// One member of a oneof, or none.
-    fn one_of(&self, message: &Message, oneof: u32) -> Value {
-        let members = message.fields.iter().filter(|field| field.oneof == Some(oneof));
-        let mut choices: Vec<Value> = members.map(|field| json!({ "required": [self.name(field)] })).collect();
-        choices.push(json!({ "not": { "anyOf": choices } }));
-        json!({ "oneOf": choices })
-    }
+/// One member of a oneof, or none.
+fn one_of(message: &Message, oneof: u32, form: Form) -> Value {
+    let members = message.fields.iter().filter(|field| field.oneof == Some(oneof));
+    let mut choices: Vec<Value> = members.map(|field| json!({ "required": [form.name(field)] })).collect();
+    choices.push(json!({ "not": { "anyOf": choices } }));
+    json!({ "oneOf": choices })
 }
 
 /// ProtoJSON writes what JSON's numbers cannot say as strings.

@@ -7,11 +7,11 @@ use malla_transcode::template::Segment;
 use serde_json::{Map, Value, json};
 
 use crate::components::Components;
+use crate::errors;
 use crate::merge::merge;
 use crate::operation::{self, operation};
 use crate::path::Path;
-use crate::responses;
-use crate::text::{describe, object};
+use crate::text::{self, describe, object};
 use crate::{Access, Api, Binding};
 
 /// What a binding of any method is listed under.
@@ -23,7 +23,7 @@ const KNOWN: [&str; 8] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "
 #[must_use]
 pub fn document(api: &Api<'_>) -> Value {
     let names = names(api);
-    let mut components: BTreeMap<String, Value> = responses::schemas(api.errors);
+    let mut components: BTreeMap<String, Value> = errors::schemas(api);
     let mut operations = Vec::new();
     let mut backends: Vec<&str> = Vec::new();
     for binding in &api.bindings {
@@ -41,15 +41,16 @@ pub fn document(api: &Api<'_>) -> Value {
     }
     // The most general binding last; what an operation is called comes from the first.
     operations.sort_by(|left, right| left.rank(api).cmp(&right.rank(api)));
+    let responses = errors::responses(api);
     json!({
         "openapi": "3.1.0",
         "info": { "title": api.title, "version": api.version, "description": about(api) },
         "servers": [{ "url": "/" }],
         "tags": tags(api),
-        "paths": paths(api, operations, &names),
+        "paths": paths(api, operations, &names, &responses),
         "components": {
             "schemas": components,
-            "responses": responses::shared(api.errors),
+            "responses": responses,
             "parameters": operation::shared_parameters(),
             "securitySchemes": security_schemes(api),
         },
@@ -103,7 +104,12 @@ fn of_backend(
     (operations, types.finish())
 }
 
-fn paths(api: &Api<'_>, operations: Vec<Operation>, names: &HashMap<String, Vec<String>>) -> Value {
+fn paths(
+    api: &Api<'_>,
+    operations: Vec<Operation>,
+    names: &HashMap<String, Vec<String>>,
+    responses: &Map<String, Value>,
+) -> Value {
     let mut paths: BTreeMap<String, BTreeMap<String, Map<String, Value>>> = BTreeMap::new();
     for Operation { binding, written } in operations {
         let binding = &api.bindings[binding];
@@ -120,7 +126,7 @@ fn paths(api: &Api<'_>, operations: Vec<Operation>, names: &HashMap<String, Vec<
             continue;
         }
         match item.get_mut(binding.http_method) {
-            Some(known) => merge(known, written, binding.required_query),
+            Some(known) => merge(known, written, binding.required_query, responses),
             None => drop(item.insert(binding.http_method.to_owned(), written)),
         }
     }
@@ -143,11 +149,7 @@ fn path_item(operations: BTreeMap<String, Map<String, Value>>) -> Value {
 }
 
 fn about(api: &Api<'_>) -> String {
-    let defaults = if api.json.emit_defaults {
-        "Fields with their default value are written too."
-    } else {
-        "Fields that have their default value are left out of answers."
-    };
+    let defaults = text::defaults(api.json);
     format!(
         "REST and JSON for gRPC services; gRPC is on the same port. {defaults} Integers of 64 bits are strings; requests \
          may have them as numbers as well. In requests, fields have their name of the .proto or its lowerCamelCase form, \

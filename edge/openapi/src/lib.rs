@@ -7,14 +7,16 @@
 //! What OpenAPI cannot say is told where it would stand: a path takes one segment for each of its parameters, so a
 //! variable of several (`{name=shelves/*}`) is a parameter a wildcard, and one that takes any number of segments
 //! carries `x-malla-multi-segment`; two RPCs of one method and path, told apart by their query, are one operation that
-//! names both (`x-malla-rpcs`); what the elements of a stream are stands in `x-malla-items`, and that it can be had as a
-//! WebSocket in `x-malla-websocket`.
+//! names both (`x-malla-rpcs`); that unknown parameters are ignored is `x-malla-unknown-query`; what the elements of a
+//! stream are stands in `x-malla-items`, and that it can be had as a WebSocket in `x-malla-websocket`.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "an unwrap that fails fails its test"))]
 
 mod body;
 mod components;
 mod document;
+mod errors;
+mod form;
 mod merge;
 mod operation;
 mod parameters;
@@ -41,9 +43,9 @@ pub struct Api<'a> {
     pub title: &'a str,
     /// Its version.
     pub version: &'a str,
-    /// How its JSON is written.
+    /// How JSON is usually written. What a binding writes otherwise has components of its own, with a suffix.
     pub json: Json,
-    /// What its errors look like.
+    /// What errors usually look like.
     pub errors: Errors,
     /// In the order of their declaration, those of one method together; it numbers them.
     pub bindings: Vec<Binding<'a>>,
@@ -61,7 +63,7 @@ pub struct Json {
 }
 
 /// What the body of an error is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Errors {
     /// `google.rpc.Status`.
     #[default]
@@ -101,6 +103,14 @@ pub struct Binding<'a> {
     pub success: u16,
     /// Whether a call may be answered with 202 and carried out later.
     pub deferrable: bool,
+    /// How its JSON is written.
+    pub json: Json,
+    /// What its errors look like.
+    pub errors: Errors,
+    /// Whether fields that a message does not have are ignored.
+    pub ignore_unknown_fields: bool,
+    /// Whether parameters of a query or a form that are no fields are ignored.
+    pub ignore_unknown_parameters: bool,
 }
 
 /// Who may call a method.

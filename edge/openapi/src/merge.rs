@@ -3,8 +3,16 @@
 
 use serde_json::{Map, Value, json};
 
-/// Adds `other` to an operation, which keeps its id and summary.
-pub(crate) fn merge(operation: &mut Map<String, Value>, mut other: Map<String, Value>, required_query: &[String]) {
+use crate::errors::resolved;
+use crate::operation::UNKNOWN_QUERY;
+
+/// Adds `other` to an operation, which keeps its id and summary. `responses` are those they may refer to.
+pub(crate) fn merge(
+    operation: &mut Map<String, Value>,
+    mut other: Map<String, Value>,
+    required_query: &[String],
+    responses: &Map<String, Value>,
+) {
     let text = |operation: &Map<String, Value>, key: &str| {
         operation.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
@@ -17,6 +25,9 @@ pub(crate) fn merge(operation: &mut Map<String, Value>, mut other: Map<String, V
     operation.insert("description".to_owned(), about.trim().into());
     for key in ["tags", "x-malla-rpcs", "security"] {
         union(operation, &other, key);
+    }
+    if !other.contains_key(UNKNOWN_QUERY) {
+        operation.remove(UNKNOWN_QUERY);
     }
     let theirs = other.remove("parameters");
     parameters(operation, theirs.as_ref().and_then(Value::as_array).map_or(&[], Vec::as_slice));
@@ -31,7 +42,11 @@ pub(crate) fn merge(operation: &mut Map<String, Value>, mut other: Map<String, V
         for (status, response) in theirs {
             match own.get_mut(&status) {
                 None => drop(own.insert(status, response)),
-                Some(own) => content(own, response),
+                Some(own) if *own == response => {}
+                Some(own) => {
+                    *own = resolved(own.take(), responses);
+                    content(own, resolved(response, responses));
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::{self, Body};
 use crate::components::Components;
+use crate::form::Form;
 use crate::parameters;
 use crate::path::Path;
 use crate::responses::{self, takes_key};
@@ -12,6 +13,8 @@ use crate::{Access, Binding};
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "IdempotencyKey";
 pub(crate) const PREFER: &str = "Prefer";
+/// That parameters which are no fields are ignored.
+pub(crate) const UNKNOWN_QUERY: &str = "x-malla-unknown-query";
 
 /// Writes an operation. `number` is the binding's among those of its method, from 1; `names` are those of the path's
 /// parameters.
@@ -43,6 +46,9 @@ pub(crate) fn operation(
             written.insert(key.to_owned(), true.into());
         }
     }
+    if binding.ignore_unknown_parameters {
+        written.insert(UNKNOWN_QUERY.to_owned(), "ignore".into());
+    }
     let bound: Vec<&str> = binding.template.variables.iter().map(|variable| variable.field_path.as_str()).collect();
     let mut parameters = Path::of(binding.template).parameters(binding, names, types);
     parameters.extend(query(binding, &bound, types));
@@ -71,7 +77,7 @@ fn query(binding: &Binding<'_>, bound: &[&str], types: &mut Components<'_>) -> V
         Body::Field(field) => taken.push(&field.name),
         _ => {}
     }
-    let mut parameters = parameters::of(binding.method.input, &taken, binding.lenient, types);
+    let mut parameters = parameters::of(binding.method.input, &taken, Form::of_request(binding), types);
     parameters.extend(body::aliases(binding, types));
     for name in binding.required_query {
         match parameters.iter_mut().find(|parameter| parameter.name == *name) {

@@ -5,6 +5,7 @@ use malla_transcode::schema::{Cardinality, Field, Kind, Message, MessageId, Well
 use serde_json::{Map, Value, json};
 
 use crate::components::{Components, OUTPUT_ONLY, REQUIRED};
+use crate::form::Form;
 use crate::text::object;
 
 /// Most parameters of one operation; messages that have more are better sent as a body.
@@ -41,20 +42,20 @@ impl Parameter {
 }
 
 /// Collects the parameters of a message, without what is `taken` otherwise: fields by their path in the .proto.
-pub(crate) fn of(message: MessageId, taken: &[&str], loose: bool, types: &mut Components<'_>) -> Vec<Parameter> {
-    let mut collector = Collector { taken, loose, types, stack: Vec::new(), found: Vec::new() };
+pub(crate) fn of(message: MessageId, taken: &[&str], form: Form, types: &mut Components<'_>) -> Vec<Parameter> {
+    let mut collector = Collector { taken, form, types, stack: Vec::new(), found: Vec::new() };
     collector.message(message, "", "");
     collector.found
 }
 
 /// One more name of a field.
-pub(crate) fn alias(name: &str, field: &Field, loose: bool, types: &mut Components<'_>) -> Parameter {
-    Parameter { name: name.to_owned(), schema: object(types.field(field, loose)), map: false, required: false }
+pub(crate) fn alias(name: &str, field: &Field, form: Form, types: &mut Components<'_>) -> Parameter {
+    Parameter { name: name.to_owned(), schema: object(types.field(field, form)), map: false, required: false }
 }
 
 struct Collector<'c, 's> {
     taken: &'c [&'c str],
-    loose: bool,
+    form: Form,
     types: &'c mut Components<'s>,
     stack: Vec<MessageId>,
     found: Vec<Parameter>,
@@ -68,7 +69,7 @@ impl Collector<'_, '_> {
         }
         self.stack.push(id);
         for field in &self.types.schema[id].fields {
-            let (path, name) = (format!("{path}{}", field.name), format!("{name}{}", self.types.name(field)));
+            let (path, name) = (format!("{path}{}", field.name), format!("{name}{}", self.form.name(field)));
             if !self.taken.contains(&path.as_str()) && !field.extension && !field.behavior.contains(&OUTPUT_ONLY) {
                 self.field(field, &path, name);
             }
@@ -79,7 +80,7 @@ impl Collector<'_, '_> {
     fn field(&mut self, field: &Field, path: &str, name: String) {
         let schema = self.types.schema;
         let has_text = |kind: Kind| match kind {
-            Kind::Message(id) => is_text(&schema[id], self.loose),
+            Kind::Message(id) => is_text(&schema[id], self.form),
             _ => true,
         };
         let map = field.is_map();
@@ -91,8 +92,8 @@ impl Collector<'_, '_> {
         };
         match field.kind {
             _ if writable && self.found.len() < PARAMETERS_MAX => {
-                let required = field.behavior.contains(&REQUIRED) && self.stack.len() == 1 && !self.loose;
-                let schema = object(self.types.field(field, self.loose));
+                let required = field.behavior.contains(&REQUIRED) && self.stack.len() == 1 && !self.form.is_loose();
+                let schema = object(self.types.field(field, self.form));
                 self.found.push(Parameter { name, schema, map, required });
             }
             Kind::Message(id) if !field.is_repeated() && schema[id].well_known.is_none() => {
@@ -105,10 +106,10 @@ impl Collector<'_, '_> {
 }
 
 /// Whether a message is written as one text.
-fn is_text(message: &Message, loose: bool) -> bool {
+fn is_text(message: &Message, form: Form) -> bool {
     match message.well_known {
         Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::FieldMask | WellKnown::Wrapper(_)) => true,
-        Some(WellKnown::Value) => loose,
+        Some(WellKnown::Value) => form.is_loose(),
         _ => false,
     }
 }

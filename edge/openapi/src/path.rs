@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Binding;
 use crate::components::Components;
+use crate::form::Form;
 use crate::text::{describe, object};
 
 /// A path, its parameters' names left open: those of all operations of one path have to be the same.
@@ -91,7 +92,7 @@ fn parameter(wildcard: &Wildcard<'_>, name: &str, binding: &Binding<'_>, types: 
         wildcard.variable.and_then(|variable| field(binding.schema, binding.method.input, &variable.field_path));
     let whole = wildcard.variable.is_some_and(|variable| variable.end - variable.start == 1);
     let mut schema = match field {
-        Some(field) if whole => types.scalar(field.kind, binding.lenient),
+        Some(field) if whole => types.scalar(field.kind, Form::of_request(binding)),
         _ => json!({ "type": "string" }),
     };
     if schema["type"] == "string" && schema.get("enum").is_none() && !wildcard.multi {

@@ -31,7 +31,7 @@ struct Bound {
     schema: Schema,
     rules: Vec<(String, Template, String, String)>,
     aliases: BTreeMap<String, String>,
-    change: fn(&mut Binding<'_>),
+    change: Box<dyn Fn(&mut Binding<'_>)>,
 }
 
 fn bound(proto: &str, rules: &[&str]) -> Bound {
@@ -40,11 +40,21 @@ fn bound(proto: &str, rules: &[&str]) -> Bound {
         let body = words.get(3).copied().unwrap_or_default();
         (words[0].to_owned(), Template::parse(words[1]).unwrap(), format!("t.S.{}", words[2]), body.to_owned())
     };
-    Bound { schema: schema(proto), rules: rules.iter().map(rule).collect(), aliases: BTreeMap::new(), change: |_| {} }
+    Bound {
+        schema: schema(proto),
+        rules: rules.iter().map(rule).collect(),
+        aliases: BTreeMap::new(),
+        change: Box::new(|_| {}),
+    }
 }
 
 impl Bound {
     fn document(&self) -> Value {
+        self.document_of(Json::default(), Errors::default())
+    }
+
+    /// Where JSON and errors are usually like that.
+    fn document_of(&self, json: Json, errors: Errors) -> Value {
         let bindings = self.rules.iter().map(|(http_method, template, rpc, body)| {
             let mut binding = Binding {
                 backend: "b",
@@ -60,11 +70,14 @@ impl Bound {
                 access: Access::Anyone,
                 success: 200,
                 deferrable: false,
+                json: Json::default(),
+                errors: Errors::default(),
+                ignore_unknown_fields: false,
+                ignore_unknown_parameters: false,
             };
             (self.change)(&mut binding);
             binding
         });
-        let (json, errors) = (Json::default(), Errors::default());
         let document = document(&Api { title: "t", version: "1", json, errors, bindings: bindings.collect() });
         all_references_resolve(&document, &document);
         document
@@ -179,7 +192,7 @@ fn a_strict_body_is_all_of_the_request_and_a_lenient_one_is_not() {
     assert!(names(&operation["parameters"], "query").is_empty());
     assert_eq!(operation["parameters"], json!([{"$ref": "#/components/parameters/IdempotencyKey"}]));
     bound.aliases.insert("nombre".to_owned(), "small.a_b".to_owned());
-    bound.change = |binding| binding.lenient = true;
+    bound.change = Box::new(|binding| binding.lenient = true);
     let lenient = bound.document();
     let operation = &lenient["paths"]["/v1/m"]["post"];
     assert!(names(&operation["parameters"], "query").is_superset(&set(&["nombre", "name", "small.aB"])));
@@ -187,6 +200,22 @@ fn a_strict_body_is_all_of_the_request_and_a_lenient_one_is_not() {
     assert_eq!(body["additionalProperties"], true);
     assert_eq!(body["properties"]["nombre"]["type"], json!(["string", "number", "boolean"]));
     assert_eq!(body["properties"]["self"], json!({"$ref": "#/components/schemas/t.M-lenient"}));
+}
+
+#[test]
+fn any_json_has_a_form_where_it_is_a_field_of_the_request() {
+    let proto = r#"
+        import "google/protobuf/struct.proto";
+        service S { rpc All(google.protobuf.Value) returns (V); rpc Field(V) returns (V); }
+        message V { google.protobuf.Value value = 1; }"#;
+    let document = bound(proto, &["POST /v1/all All *", "POST /v1/field Field value"]).document();
+    let types = |path: &str| {
+        let content = document["paths"][path]["post"]["requestBody"]["content"].as_object().unwrap();
+        content.keys().cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(types("/v1/all"), set(&["application/json"]));
+    let all = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"];
+    assert_eq!(types("/v1/field"), set(&all));
 }
 
 #[test]
@@ -230,14 +259,14 @@ fn paths_have_a_parameter_for_each_wildcard() {
 #[test]
 fn bindings_that_the_query_tells_apart_are_one_operation() {
     let mut bound = bound(EVERYTHING, &["GET /v1/m Watch", "GET /v1/m Get"]);
-    bound.change = |binding| {
+    bound.change = Box::new(|binding| {
         if &*binding.method.name == "Get" {
             static NEEDED: std::sync::LazyLock<Vec<String>> =
                 std::sync::LazyLock::new(|| vec!["name".to_owned(), "key".to_owned()]);
             binding.required_query = &NEEDED;
             binding.access = Access::User;
         }
-    };
+    });
     let document = bound.document();
     let get = &document["paths"]["/v1/m"]["get"];
     assert_eq!(get["x-malla-rpcs"], json!(["t.S/Watch", "t.S/Get"]));
@@ -290,6 +319,10 @@ fn messages_of_one_name_that_differ_are_told_apart_by_their_backend() {
         access: Access::Anyone,
         success: 200,
         deferrable: false,
+        json: Json::default(),
+        errors: Errors::Problem,
+        ignore_unknown_fields: false,
+        ignore_unknown_parameters: false,
     };
     let bindings = vec![binding("one", &one, &templates[0]), binding("two", &two, &templates[1])];
     let api = Api { title: "t", version: "1", json: Json::default(), errors: Errors::Problem, bindings };
@@ -300,6 +333,130 @@ fn messages_of_one_name_that_differ_are_told_apart_by_their_backend() {
     let problem = &document["components"]["responses"]["400"]["content"];
     let error = json!({"$ref": "#/components/schemas/Error"});
     assert_eq!(problem["application/problem+json"]["schema"], error);
+}
+
+/// What a route may write in another form: nothing of `P`, names of `N`, values of `C`, both of `M`.
+const FORMS: &str = r#"
+    service S { rpc Get(M) returns (M); rpc Watch(M) returns (stream P); }
+    enum Color { COLOR_UNSPECIFIED = 0; }
+    message P { string a = 1; P self = 2; }
+    message N { string a_b = 1; N self = 2; }
+    message C { Color color = 1; }
+    message M { P p = 1; N n = 2; C c = 3; Color color = 4; oneof pick { string left_one = 5; string right_one = 6; } }"#;
+
+const PROTO: Json = Json { proto_names: true, enum_numbers: false, emit_defaults: false };
+const NUMBERS: Json = Json { proto_names: false, enum_numbers: true, emit_defaults: false };
+
+#[test]
+fn what_a_binding_writes_otherwise_has_components_of_its_own() {
+    type Case = (fn(&mut Binding<'_>), &'static [&'static str]);
+    let cases: [Case; 6] = [
+        (|_| {}, &[]),
+        (|binding| binding.json = PROTO, &["t.M-proto", "t.N-proto"]),
+        (|binding| binding.json = NUMBERS, &["t.M-numbers", "t.C-numbers", "t.Color-numbers"]),
+        (
+            |binding| binding.json = Json { proto_names: true, ..NUMBERS },
+            &["t.M-proto-numbers", "t.N-proto", "t.C-numbers", "t.Color-numbers"],
+        ),
+        (|binding| binding.ignore_unknown_fields = true, &["t.M-open", "t.P-open", "t.N-open", "t.C-open"]),
+        (
+            |binding| (binding.lenient, binding.json) = (true, PROTO),
+            &["t.M-proto", "t.N-proto", "t.M-proto-lenient", "t.P-lenient", "t.N-proto-lenient", "t.C-lenient"],
+        ),
+    ];
+    for (change, expected) in cases {
+        let mut bound = bound(FORMS, &["POST /v1/m Get *", "PUT /v1/m Get *"]);
+        bound.change = Box::new(move |binding| {
+            if binding.http_method == "POST" {
+                change(binding)
+            }
+        });
+        let document = bound.document();
+        let known: BTreeSet<String> = document["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
+        let usual = set(&["google.rpc.Status", "t.M", "t.P", "t.N", "t.C", "t.Color"]);
+        assert_eq!(known.difference(&usual).cloned().collect::<BTreeSet<_>>(), set(expected));
+        let body = &document["paths"]["/v1/m"]["put"]["requestBody"]["content"]["application/json"]["schema"];
+        assert_eq!(*body, json!({"$ref": "#/components/schemas/t.M"}), "the other one is as usual");
+    }
+}
+
+#[test]
+fn a_bindings_names_numbers_and_defaults_are_told_where_they_stand() {
+    let mut bound = bound(FORMS, &["GET /v1/m Get", "POST /v1/m Get *"]);
+    bound.change = Box::new(|binding| {
+        binding.json = Json { emit_defaults: true, proto_names: true, enum_numbers: true };
+        binding.ignore_unknown_fields = true;
+        binding.ignore_unknown_parameters = true;
+    });
+    let document = bound.document();
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["t.Color-numbers"]["type"], "integer");
+    let (answer, body) = (&schemas["t.M-proto-numbers"], &schemas["t.M-proto-numbers-open"]);
+    assert_eq!((&answer["additionalProperties"], &body["additionalProperties"]), (&json!(false), &json!(true)));
+    assert_eq!(answer["allOf"][0]["oneOf"][0], json!({"required": ["left_one"]}));
+    let [get, post] = ["get", "post"].map(|method| &document["paths"]["/v1/m"][method]);
+    let expected = set(&["p.a", "n.a_b", "c.color", "color", "left_one", "right_one"]);
+    assert_eq!(names(&get["parameters"], "query"), expected);
+    assert_eq!(get["x-malla-unknown-query"], "ignore");
+    let form = &post["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"];
+    assert_eq!(form["additionalProperties"], true);
+    let about = post["responses"]["200"]["description"].as_str().unwrap();
+    assert_eq!(about, "Success. Fields with their default value are written too.");
+
+    bound.change = Box::new(|_| {});
+    let usual = bound.document_of(PROTO, Errors::Status);
+    assert!(usual["components"]["schemas"]["t.M-camel"]["properties"]["leftOne"].is_object());
+    assert!(usual["paths"]["/v1/m"]["get"].get("x-malla-unknown-query").is_none());
+    let usual = bound.document_of(NUMBERS, Errors::Status);
+    assert_eq!(usual["components"]["schemas"]["t.Color-names"]["type"], "string");
+}
+
+#[test]
+fn each_binding_refers_to_errors_in_its_own_style() {
+    const STATUS: &str = "#/components/schemas/google.rpc.Status";
+    for (usual, own, suffix, media_type, schema) in [
+        (Errors::Status, Errors::Status, "", "application/json", STATUS),
+        (Errors::Status, Errors::Problem, "-problem", "application/problem+json", "#/components/schemas/Error-problem"),
+        (Errors::Problem, Errors::Problem, "", "application/problem+json", "#/components/schemas/Error"),
+        (Errors::Problem, Errors::Status, "-status", "application/json", STATUS),
+    ] {
+        let mut bound = bound(FORMS, &["GET /v1/m Get", "GET /v1/p Watch"]);
+        bound.change = Box::new(move |binding| binding.errors = own);
+        let document = bound.document_of(Json::default(), usual);
+        let responses = &document["paths"]["/v1/m"]["get"]["responses"];
+        assert_eq!(responses["404"]["$ref"], format!("#/components/responses/404{suffix}"));
+        assert_eq!(responses["414"]["$ref"], "#/components/responses/414", "from before there is a route");
+        let error = &document["components"]["responses"][format!("404{suffix}")]["content"][media_type]["schema"];
+        assert_eq!(error["$ref"], schema);
+        let stream = &document["paths"]["/v1/p"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
+        assert_eq!(stream["items"]["anyOf"][1]["properties"]["error"]["$ref"], schema);
+    }
+    let mut bound = bound(FORMS, &["GET /v1/m Get"]);
+    bound.change = Box::new(|binding| binding.errors = Errors::Aip193);
+    let document = bound.document();
+    let error = &document["components"]["responses"]["404-aip193"]["content"]["application/json"]["schema"];
+    assert_eq!(error["properties"]["error"]["$ref"], "#/components/schemas/Error-aip193");
+}
+
+#[test]
+fn bindings_of_one_operation_may_differ_in_all_of_it() {
+    let mut bound = bound(FORMS, &["GET /v1/{p.a} Get", "GET /v1/{p.a=**} Get"]);
+    bound.change = Box::new(|binding| {
+        if binding.template.text == "/v1/{p.a=**}" {
+            (binding.json, binding.errors) = (PROTO, Errors::Problem);
+        } else {
+            binding.ignore_unknown_parameters = true;
+        }
+    });
+    let document = bound.document();
+    let get = &document["paths"]["/v1/{p.a}"]["get"];
+    let choice = json!([{"$ref": "#/components/schemas/t.M"}, {"$ref": "#/components/schemas/t.M-proto"}]);
+    assert_eq!(get["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"], choice);
+    let errors = get["responses"]["404"]["content"].as_object().unwrap();
+    assert_eq!(errors.keys().collect::<Vec<_>>(), ["application/json", "application/problem+json"]);
+    assert_eq!(get["responses"]["414"], json!({"$ref": "#/components/responses/414"}));
+    assert!(names(&get["parameters"], "query").is_superset(&set(&["leftOne", "left_one"])));
+    assert!(get.get("x-malla-unknown-query").is_none(), "not all of its paths take them");
 }
 
 #[test]

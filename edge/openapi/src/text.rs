@@ -2,11 +2,22 @@
 
 use serde_json::{Map, Value};
 
+use crate::Json;
+
 /// The first sentence, without its full stop.
 pub(crate) fn summary(comment: &str) -> String {
     let paragraph = comment.split("\n\n").next().unwrap_or_default().replace('\n', " ");
     let sentence = paragraph.split_once(". ").map_or(paragraph.as_str(), |(first, _)| first);
     sentence.trim().trim_end_matches('.').to_owned()
+}
+
+/// What becomes of fields with their default value.
+pub(crate) fn defaults(json: Json) -> &'static str {
+    if json.emit_defaults {
+        "Fields with their default value are written too."
+    } else {
+        "Fields that have their default value are left out of answers."
+    }
 }
 
 /// Adds the description, unless there is nothing to say.

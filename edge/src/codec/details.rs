@@ -12,8 +12,8 @@ use crate::config::Json;
 #[cfg(test)]
 mod tests;
 
-/// Writes the details of errors, whatever type they have. Cheap to clone.
-#[derive(Clone, Debug)]
+/// Writes the details of errors, whatever type they have.
+#[derive(Debug)]
 pub(crate) struct Details {
     /// Of a `google.protobuf.Any`.
     any: Option<ResponsePlan>,
@@ -21,9 +21,9 @@ pub(crate) struct Details {
 
 impl Details {
     /// Writes details of these types.
-    pub(crate) fn new(types: Types, json: &Json) -> Self {
+    pub(crate) fn new(types: &Types, json: &Json) -> Self {
         let any = types.get("google.protobuf.Any");
-        Self { any: any.map(|(schema, id)| ResponsePlan::whole(schema, id, json, &types)) }
+        Self { any: any.map(|(schema, id)| ResponsePlan::whole(schema, id, json, types)) }
     }
 
     /// The details of a status; one of an unknown type stays opaque, and never costs the rest. Stack traces

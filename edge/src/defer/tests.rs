@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::*;
+use crate::config::{Config, Route};
 use crate::edge::Edge;
 use crate::fixture::{backend, config, deferring, descriptors, send};
 
@@ -90,6 +91,15 @@ async fn a_call_is_deferred_when_its_client_prefers_that_and_may_be() {
     let get = Request::get("/v1/echo/a").header("host", "test").header("prefer", "respond-async");
     assert_eq!(answer(&edge, get.body(Body::empty()).unwrap()).await.0, 200, "not deferrable");
     assert_eq!(keeper.kept.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_stands_for_a_call_is_written_as_its_route_has_it() {
+    let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default() });
+    let route = Route { pattern: "POST /v1/echo".into(), emit_defaults: Some(true), ..Route::default() };
+    let edge = deferring(Config { routes: vec![route], ..config() }, backend(descriptors("echo.proto")), Some(keeper));
+    let (status, _, body) = answer(&edge, post(&[("prefer", "respond-async")], "{}")).await;
+    assert_eq!((status, body), (202, json!({"name": "operations/1", "done": false})));
 }
 
 #[tokio::test]

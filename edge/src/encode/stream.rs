@@ -1,5 +1,6 @@
 //! Server streams: each message is sent on as it comes, at constant memory, as fast as the client reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub(crate) struct Terms {
     /// Cancelled when the edge drains: streams end then, or they would hold the process for as long as they like.
     pub(crate) closing: CancellationToken,
     pub(crate) heartbeat: Duration,
-    pub(crate) errors: errors::Writer,
+    pub(crate) errors: Arc<errors::Writer>,
 }
 
 /// Messages from a backend until the deadline, or the edge's end.

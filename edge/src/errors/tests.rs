@@ -11,7 +11,7 @@ use crate::config::{Config, Json};
 use crate::fixture;
 
 fn writer(style: Errors) -> Writer {
-    Writer { details: Details::new(Types::new([]), &Json::default()), style }
+    Writer { details: Details::new(&Types::new([]), &Json::default()), style }
 }
 
 fn read(written: &[u8]) -> Value {

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use super::*;
+use crate::config::{Config, Route};
 use crate::edge::Edge;
 use crate::fixture::{config, edge, send};
 
@@ -41,6 +42,45 @@ async fn the_document_has_every_route_and_is_the_same_each_time() {
         missing.extend((!found).then_some(row));
     }
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn each_route_is_told_with_its_own_options() {
+    let route = Route {
+        pattern: "POST /v1/echo".into(),
+        names: Some(Names::Camel),
+        enums: Some(Enums::Number),
+        emit_defaults: Some(true),
+        errors: Some(config::Errors::Problem),
+        unknown_fields: Some(Unknown::Ignore),
+        unknown_query: Some(Unknown::Ignore),
+        ..Route::default()
+    };
+    let edge = edge(Config { routes: vec![route], ..config() });
+    let (_, _, text) = fetch(&edge, "/openapi.json", None).await;
+    let document: Value = serde_json::from_slice(&text).unwrap();
+    let refers_to = |place: &str, target: &str| {
+        assert_eq!(document.pointer(place).map(|at| &at["$ref"]), Some(&target.into()), "{place}");
+        assert!(document.pointer(&target[1..]).is_some_and(Value::is_object), "{target}");
+    };
+    for (body, answer, error, route) in
+        [("-camel-numbers-open", "-camel-numbers", "-problem", "~1v1~1echo/post"), ("", "", "", "~1v1~1echo~1{id}/put")]
+    {
+        let everything = "#/components/schemas/test.v1.Everything";
+        refers_to(
+            &format!("/paths/{route}/requestBody/content/application~1json/schema"),
+            &format!("{everything}{body}"),
+        );
+        refers_to(
+            &format!("/paths/{route}/responses/201/content/application~1json/schema"),
+            &format!("{everything}{answer}"),
+        );
+        refers_to(&format!("/paths/{route}/responses/400"), &format!("#/components/responses/400{error}"));
+        let operation = document.pointer(&format!("/paths/{route}")).unwrap();
+        assert_eq!(operation.get("x-malla-unknown-query").is_some(), !error.is_empty());
+        let about = operation["responses"]["201"]["description"].as_str().unwrap();
+        assert_eq!(about.contains("Fields with their default value are written too"), !error.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -608,10 +608,13 @@ async fn routes_have_options_of_their_own() {
     assert_eq!((status, body), (200, json!({"id": "a", "color": 1, "page_size": 1})));
     let (status, body) = answer(&edge, with(request("POST", "/v1/echo"), r#"{"id":"a","nope":1,"pageSize":1}"#)).await;
     assert_eq!((status, body), (201, json!({"id": "a", "pageSize": 1})));
-    let (_, headers, _) = text(send(&edge, get("/v1/echo/a?i32=x")).await).await;
+    let (_, headers, problem) = text(send(&edge, get("/v1/echo/a?i32=x")).await).await;
     assert_eq!(headers["content-type"], "application/problem+json");
+    let problem: Value = serde_json::from_str(&problem).unwrap();
+    assert!(problem["details"][0]["field_violations"].is_array(), "{problem}");
     let (status, body) = answer(&edge, with(request("POST", "/v1/echo"), r#"{"i32":"x"}"#)).await;
     assert_eq!((status, &body["error"]["code"]), (400, &json!(400)));
+    assert!(body["error"]["details"][0]["fieldViolations"].is_array(), "{body}");
     // Of no route: as the edge has it.
     assert_eq!(answer(&edge, get("/nowhere")).await.1["code"], json!(5));
 }

@@ -50,7 +50,7 @@ pub(super) struct Session {
     pub(super) ping: Duration,
     pub(super) frame_bytes_max: usize,
     pub(super) message_bytes_max: usize,
-    pub(super) errors: errors::Writer,
+    pub(super) errors: Arc<errors::Writer>,
 }
 
 /// How it ended.

@@ -6,7 +6,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::*;
 
 fn written(status: &Status) -> Value {
-    Value::Array(Details::new(Types::new([]), &Json::default()).list(status))
+    Value::Array(Details::new(&Types::new([]), &Json::default()).list(status))
 }
 
 #[test]
