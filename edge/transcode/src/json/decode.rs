@@ -15,9 +15,12 @@ mod any;
 mod known;
 mod many;
 mod scalar;
+mod seen;
 
 #[cfg(test)]
 mod tests;
+
+use seen::Seen;
 
 /// What a [`Decoder`] accepts.
 #[derive(Clone, Copy, Debug)]
@@ -228,33 +231,6 @@ enum Said {
     Typed,
     /// Required fields may be missing.
     Partial,
-}
-
-/// Which fields and, behind them, oneofs of a message were there.
-#[derive(Default)]
-struct Seen {
-    low: u64,
-    high: Vec<u64>,
-}
-
-impl Seen {
-    /// Whether it was there before.
-    #[inline]
-    fn replace(&mut self, at: usize) -> bool {
-        let word = match at / 64 {
-            0 => &mut self.low,
-            more => {
-                if self.high.len() < more {
-                    self.high.resize(more, 0);
-                }
-                &mut self.high[more - 1]
-            }
-        };
-        let bit = 1 << (at % 64);
-        let before = *word & bit != 0;
-        *word |= bit;
-        before
-    }
 }
 
 impl<'a> Run<'a, '_> {
