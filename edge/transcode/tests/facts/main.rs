@@ -6,4 +6,5 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails its test")]
 
 mod grpc_gateway;
+mod json_test_suite;
 mod support;
