@@ -8,3 +8,4 @@
 mod grpc_gateway;
 mod json_test_suite;
 mod support;
+mod vanguard;

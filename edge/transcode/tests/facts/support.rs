@@ -96,6 +96,11 @@ fn checked(rule: &str) -> (Table<Route<'static>>, String) {
     (table, errors.map(|finding| finding.code.to_string()).collect::<Vec<_>>().join(", "))
 }
 
+/// The codes of what keeps such a binding from being served; empty for nothing.
+pub(crate) fn refusal(rule: &str) -> String {
+    checked(rule).1
+}
+
 /// The message that a request becomes by a binding, as JSON by the names in the proto; or what is wrong with it. An empty
 /// body is none.
 pub(crate) fn requested(rule: &str, target: &str, body: &str) -> String {
