@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails its test")]
 
 mod grpc_gateway;
+mod grpc_httpjson_transcoding;
 mod json_test_suite;
 mod support;
 mod vanguard;

@@ -7,7 +7,7 @@ use malla_transcode::Schema;
 use malla_transcode::bind::{Payload, RequestOptions, RequestPlan, ResponseOptions, ResponsePlan};
 use malla_transcode::check::{Clashes, Route, Severity, check};
 use malla_transcode::percent::Keep;
-use malla_transcode::rule::{Binding, Declared};
+use malla_transcode::rule::{Binding, Config, Declared, declare};
 use malla_transcode::schema::Method;
 use malla_transcode::table::{Match, Miss, Prefer, Rule, Table};
 use malla_transcode::template::{Segment, Template};
@@ -99,6 +99,15 @@ fn checked(rule: &str) -> (Table<Route<'static>>, String) {
 /// The codes of what keeps such a binding from being served; empty for nothing.
 pub(crate) fn refusal(rule: &str) -> String {
     checked(rule).1
+}
+
+/// What a rule of a service's configuration binds, `GET /path [body]`, by commas.
+pub(crate) fn bindings(rule: &str) -> String {
+    let mut config = Config::default();
+    config.read("facts.yaml", &format!("http: {{rules: [{{selector: facts.Facts.Echo, {rule}}}]}}")).unwrap();
+    let (declared, _) = declare(&[(&**SCHEMA, echo())], &config, false);
+    let told = declared.iter().map(|declared| format!("{} [{}]", declared.binding, declared.binding.body));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// The message that a request becomes by a binding, as JSON by the names in the proto; or what is wrong with it. An empty
