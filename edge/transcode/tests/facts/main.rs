@@ -5,6 +5,7 @@
 //! an item (`item 26`) of this project's list of requirements, or a row (`D9`) of its table of disagreements.
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails its test")]
 
+mod esp_v2;
 mod grpc_gateway;
 mod grpc_httpjson_transcoding;
 mod json_test_suite;
