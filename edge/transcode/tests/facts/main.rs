@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails its test")]
 
 mod esp_v2;
+mod gapic_showcase;
 mod grpc_gateway;
 mod grpc_httpjson_transcoding;
 mod json_test_suite;
