@@ -57,6 +57,8 @@ pub(crate) fn resolve<'p>(
             return other(&format!("is nested deeper than {DEPTH_MAX}"));
         }
         let end = if rest.starts_with('[') { rest.find(']').map(|at| at + 1) } else { rest.find(['.', '[']) };
+        // A name in JSON may be any text, brackets included.
+        let end = end.filter(|_| schema[message].position(rest.as_bytes()).is_none());
         let (name, after) = rest.split_at(end.unwrap_or(rest.len()));
         let position = schema[message].position(name.as_bytes()).ok_or(Wrong::Unknown(&schema[message], name))?;
         positions.push(position);
