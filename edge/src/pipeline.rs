@@ -49,7 +49,8 @@ pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Bo
     let page = Page::of(&edge.config.cors, &head);
     let span = span(&head, lane);
     let mut record = Record::new(&head, lane, request_id, span.clone(), edge.metrics.clone());
-    let answering = AssertUnwindSafe(answer(edge, lane, head, body, &mut record)).catch_unwind().instrument(span);
+    let answering = AssertUnwindSafe(answer(edge, lane, head, body, page.as_ref(), &mut record));
+    let answering = answering.catch_unwind().instrument(span);
     let outcome = answering.await.unwrap_or_else(|_panic| {
         tracing::error!("the edge panicked while answering a request");
         Err(Rejection::new(Status::internal("internal error")))
@@ -62,6 +63,7 @@ async fn answer(
     lane: Lane,
     mut head: Parts,
     body: Body,
+    page: Option<&Page>,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     accept::check(&edge.config, &head).map_err(|rejection| rejection.closing(head.version))?;
@@ -75,13 +77,24 @@ async fn answer(
             record.matched(pages::route(head.uri.path()), "");
             pages::answer(edge, &head)
         }
-        Lane::Rest => rest(edge, &head, body, record).await,
+        Lane::Rest => rest(edge, &head, body, page, record).await,
         Lane::Grpc => passed(edge, &head, body, record).await,
     }
 }
 
 /// REST: HTTP and JSON on this side, gRPC on the other.
-async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> Result<Answer, Rejection> {
+async fn rest(
+    edge: &Shared,
+    head: &Parts,
+    body: Body,
+    page: Option<&Page>,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    // The browser asks, not the page: whoever is bound to any method is not meant.
+    if let Some(asked) = page.and_then(|page| page.preflight.as_ref()) {
+        let allow = route::allowed(&edge.table, asked, &head.uri, edge.config.trailing_slash);
+        return allow.map(|allow| pages::options(&allow)).map_err(|refusal| edge.missing(refusal));
+    }
     if let Some(found) = websocket::find(edge, head).map_err(|refusal| edge.missing(refusal))? {
         let Binding { method, errors, .. } = &found.rule.value;
         record.matched(&found.rule.template.text, method.name());
