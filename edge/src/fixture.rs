@@ -26,6 +26,8 @@ use crate::{About, Backend, Config, Deferral, Edge, Json, Names};
 
 mod backend;
 
+pub(crate) use backend::Fate;
+
 pub(crate) const SERVICE: &str = "test.v1.EchoService";
 
 /// The descriptor set of a proto next to this file.

@@ -10,7 +10,6 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
-use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tracing::{Instrument as _, Span, field};
@@ -131,7 +130,7 @@ async fn routed(
     authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&head.method, &head.headers, method)?;
     record.hold(edge.limit.enter()?);
-    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), record.started).await;
+    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), record).await;
     Key::tell(key, outcome)
 }
 
@@ -142,10 +141,10 @@ async fn transcoded(
     binding: &Binding,
     variables: &[String],
     key: Option<&Key>,
-    started: Instant,
+    record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
-    let deadline = call::deadline(started, method, headers::asked_timeout(&head.headers));
+    let deadline = call::deadline(record.started, method, headers::asked_timeout(&head.headers));
     let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, variables)).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
@@ -162,6 +161,7 @@ async fn transcoded(
         closing: edge.closing.clone(),
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
         errors: edge.errors(binding.errors),
+        failed: record.failed(),
     };
     encode(binding, head, reply, terms).await
 }
