@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use http::HeaderMap;
+use malla_runtime::auth::Caller;
 use malla_runtime::call::Call;
 use malla_runtime::codec::BytesCodec;
 use malla_runtime::link;
@@ -69,9 +70,14 @@ impl Replies {
     }
 }
 
-/// When a call has to be over: the method's longest time, or what the client asks for if that is sooner.
-pub(crate) fn deadline(started: Instant, method: &Method, asked: Option<Duration>) -> Instant {
-    started + asked.map_or(method.deadline, |asked| asked.min(method.deadline))
+/// When a call has to be over: after the method's longest time, or sooner if the client asks for that. What goes on by
+/// itself does not outlive the token it was asked for with.
+pub(crate) fn deadline(started: Instant, method: &Method, caller: &Caller, asked: Option<Duration>) -> Instant {
+    let token = match caller {
+        Caller::User(claims) if method.server_streaming => Some(claims.left()),
+        _ => None,
+    };
+    started + [asked, token].into_iter().flatten().fold(method.deadline, Duration::min)
 }
 
 /// What a call says when its deadline has passed.

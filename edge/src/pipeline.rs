@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
+use malla_runtime::auth::Caller;
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
 use tonic::Status;
@@ -22,7 +23,7 @@ use crate::decode::{Messages, decode};
 use crate::defer::{self, Offer, Outcome};
 use crate::edge::Shared;
 use crate::encode::{Answer, Terms, encode};
-use crate::key::{self, Key};
+use crate::key::{self, KEY, Key};
 use crate::load::Binding;
 use crate::own::Own;
 use crate::protocol::{Lane, lane};
@@ -38,6 +39,12 @@ mod tests;
 
 /// Longest request id taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// What a request was let in with.
+struct Admitted {
+    caller: Caller,
+    key: Option<Key>,
+}
 
 /// Answers one request.
 pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Body> {
@@ -112,9 +119,13 @@ async fn rest(
 
 /// The way of a WebSocket that has found its route.
 fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) -> Result<Answer, Rejection> {
-    authenticate::check(&edge.authenticator, &head.headers, &found.rule.value.method)?;
+    let method = &found.rule.value.method;
+    let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let key = key::find(&found.http_method, &head.headers, method)?;
     record.hold(edge.limit.enter()?);
-    websocket::answer(edge, head, found, peer(head), record)
+    let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
+    Key::pass(key.as_ref(), &mut metadata);
+    Key::tell(key, websocket::answer(edge, head, found, &caller, metadata, record))
 }
 
 /// The way of a request that has found its route.
@@ -127,11 +138,11 @@ async fn routed(
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
-    authenticate::check(&edge.authenticator, &head.headers, method)?;
-    let key = key::find(&head.method, &head.headers, method)?;
+    let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let admitted = Admitted { caller, key: key::find(&head.method, &head.headers, method)? };
     record.hold(edge.limit.enter()?);
-    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), record).await;
-    Key::tell(key, outcome)
+    let outcome = transcoded(edge, head, body, binding, variables, &admitted, record).await;
+    Key::tell(admitted.key, outcome)
 }
 
 async fn transcoded(
@@ -140,17 +151,17 @@ async fn transcoded(
     body: Body,
     binding: &Binding,
     variables: &[String],
-    key: Option<&Key>,
+    Admitted { caller, key }: &Admitted,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
-    let deadline = call::deadline(record.started, method, headers::asked_timeout(&head.headers));
+    let deadline = call::deadline(record.started, method, caller, headers::asked_timeout(&head.headers));
     let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, variables)).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
-    Key::pass(key, &mut metadata);
+    Key::pass(key.as_ref(), &mut metadata);
     let message = if let Messages::One(message) = &messages { Some(message.clone()) } else { None };
-    let offer = Offer::make(edge, method, head, message, &mut metadata);
+    let offer = Offer::make(edge, method, head, caller, message, &mut metadata);
     let calling = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages);
     let reply = match defer::instead_of(offer, calling).await? {
         Outcome::Answered(reply) => reply,
@@ -181,15 +192,20 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     let unknown = || Rejection::new(Status::unimplemented(format!("there is no method {path}")));
     let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
-    authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     record.hold(edge.limit.enter()?);
-    let deadline = call::deadline(record.started, method, deadlines::timeout(&head.headers));
+    let deadline = call::deadline(record.started, method, &caller, deadlines::timeout(&head.headers));
     let mut headers = headers::pass(&head.headers, peer(head));
     let (message, body) = defer::read_whole(edge, method, body, deadline).await?;
-    let offer = Offer::make(edge, method, head, message, &mut headers);
+    let offer = Offer::make(edge, method, head, &caller, message, &mut headers);
+    let made = headers.get(KEY).filter(|_| !head.headers.contains_key(KEY)).cloned();
     let calling = grpc::pass(method, head, headers, body, deadline, edge.closing.clone());
     match defer::instead_of(offer, calling).await? {
-        Outcome::Answered(answer) => Ok(answer),
+        Outcome::Answered(mut answer) => {
+            // Whether it is an error only its end says, so it is told in any case.
+            answer.headers.extend(made.map(|key| (KEY, key)));
+            Ok(answer)
+        }
         Outcome::Deferred(accepted) => accepted.as_grpc(),
     }
 }

@@ -158,6 +158,12 @@ impl Rejection {
             self.headers.push((name, value));
         }
     }
+
+    /// The same, in the place of one that is there.
+    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+    }
 }
 
 impl From<Status> for Rejection {

@@ -5,7 +5,11 @@ use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::Value;
 use tonic::body::Body;
 
-use crate::fixture::{Fate, config, edge, in_front_of_bare, remote, send};
+use malla_runtime::auth::Claims;
+use malla_transcode::rule;
+
+use crate::fixture::{Fate, backend, config, descriptors, edge, in_front_of_bare, remote, send};
+use crate::load::load;
 use crate::{Config, Edge};
 
 use super::*;
@@ -75,6 +79,30 @@ async fn a_call_that_was_begun_to_be_answered_ends_with_its_deadline_and_with_it
     assert_eq!(soon(&mut told).await, Ok(Some("begun")));
     leaving.abort();
     assert_eq!(soon(&mut told).await, Ok(Some("left")));
+}
+
+#[tokio::test]
+async fn a_stream_of_answers_ends_with_the_token_it_was_asked_for_with() {
+    let methods = load(&config(), &rule::Config::default(), &[backend(descriptors("echo.proto"))]).unwrap().methods;
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    // With a minute that clocks may differ.
+    let user = |seconds: i64| Caller::User(Claims { exp: now + seconds - 60, ..Claims::default() });
+    for (method, caller, asked, expected) in [
+        ("Count", Caller::Anonymous, None, 3_600),
+        ("Count", user(600), None, 600),
+        ("Count", user(600), Some(5), 5),
+        ("Count", user(7_200), None, 3_600),
+        ("Count", user(-1), None, 0),
+        ("Talk", user(600), None, 600),
+        ("Upload", user(600), None, 3_600),
+        ("Get", user(5), None, 15),
+    ] {
+        let (begun, method) = (Instant::now(), &methods[&format!("/test.v1.EchoService/{method}")]);
+        let deadline = deadline(begun, method, &caller, asked.map(Duration::from_secs)) - begun;
+        let expected = Duration::from_secs(expected);
+        let is_expected = deadline <= expected && expected - deadline <= Duration::from_secs(5);
+        assert!(is_expected, "{} {caller:?} {asked:?}: {deadline:?}", method.name());
+    }
 }
 
 #[tokio::test]
