@@ -1,7 +1,7 @@
 //! Who calls, by the method's policy; and which of a client's headers are believed.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use malla_runtime::auth::Authenticator;
+use malla_runtime::auth::{Authenticator, Caller};
 
 use crate::load::Method;
 use crate::protocol::Lane;
@@ -40,10 +40,11 @@ pub(crate) fn add_scheme(headers: &mut HeaderMap) {
     }
 }
 
-/// Lets a call through, or says why not. Backends check again; this keeps strangers from costing them anything.
+/// Tells who calls, or why the call is not let through. Backends check again; this keeps strangers from costing them
+/// anything.
 ///
 /// # Errors
 /// 401, 403, or 503 while it cannot be known whether a token was revoked.
-pub(crate) fn check(authenticator: &Authenticator, headers: &HeaderMap, method: &Method) -> Result<(), Rejection> {
-    authenticator.authenticate(headers, method.access).map(drop).map_err(Rejection::new)
+pub(crate) fn check(authenticator: &Authenticator, headers: &HeaderMap, method: &Method) -> Result<Caller, Rejection> {
+    authenticator.authenticate(headers, method.access).map_err(Rejection::new)
 }

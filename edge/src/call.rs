@@ -1,31 +1,40 @@
 //! The call to a backend: its deadline, its metadata, its answer as bytes.
 
+mod checked;
 mod cuttable;
 pub(crate) mod headers;
 pub(crate) mod retry;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryFutureExt as _;
 use http::HeaderMap;
+use malla_runtime::auth::Caller;
 use malla_runtime::call::Call;
 use malla_runtime::codec::BytesCodec;
 use malla_runtime::link;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
-use tonic::{Code, Extensions, Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
+use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::decode::{Messages, Pieces};
 use crate::load::Method;
 use crate::rejection::Rejection;
+use checked::checked;
 use cuttable::Cuttable;
 
 #[cfg(test)]
 mod tests;
+
+/// How long an upload that is cut off may take to break off.
+const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a backend answered.
 pub(crate) struct Reply {
@@ -61,9 +70,14 @@ impl Replies {
     }
 }
 
-/// When a call has to be over: the method's longest time, or what the client asks for if that is sooner.
-pub(crate) fn deadline(started: Instant, method: &Method, asked: Option<Duration>) -> Instant {
-    started + asked.map_or(method.deadline, |asked| asked.min(method.deadline))
+/// When a call has to be over: after the method's longest time, or sooner if the client asks for that. What goes on by
+/// itself does not outlive the token it was asked for with.
+pub(crate) fn deadline(started: Instant, method: &Method, caller: &Caller, asked: Option<Duration>) -> Instant {
+    let token = match caller {
+        Caller::User(claims) if method.server_streaming => Some(claims.left()),
+        _ => None,
+    };
+    started + [asked, token].into_iter().flatten().fold(method.deadline, Duration::min)
 }
 
 /// What a call says when its deadline has passed.
@@ -71,16 +85,9 @@ pub(crate) fn expired() -> Status {
     Status::deadline_exceeded("the deadline passed before the call ended")
 }
 
-/// How tonic, with a code that would blame the client, says that a message is over the limit it was given.
-const TOO_LARGE: &str = "Error, decoded message length too large";
-
-/// What a client is told for a status of a call: what the backend sent, as it is. What no backend sent has other codes
-/// here than tonic gives it: UNAVAILABLE for whatever broke the connection, INTERNAL for an answer over the limit.
+/// What a client is told for a status of a call: what the backend sent, as it is. What no backend sent has another code
+/// here than tonic gives it: UNAVAILABLE for whatever broke the connection.
 pub(crate) fn of_backend(status: Status) -> Status {
-    if status.code() == Code::OutOfRange && status.message().starts_with(TOO_LARGE) {
-        tracing::error!(error = status.message(), "an answer is larger than edge.message_bytes_max");
-        return Status::internal("the backend's answer is too large");
-    }
     if !link::is_lost(&status) || link::is_unreached(&status) {
         return status;
     }
@@ -105,7 +112,7 @@ pub(crate) async fn call(
     let calling = async {
         match messages {
             Messages::One(message) => call.scope(single(method, message_bytes_max, metadata, message, deadline)).await,
-            Messages::Pieces(pieces) => streamed(method, message_bytes_max, metadata, pieces, call).await,
+            Messages::Pieces(pieces) => streamed(method, message_bytes_max, metadata, pieces, call, deadline).await,
         }
     };
     tokio::time::timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(Rejection::backend(expired())))
@@ -118,7 +125,8 @@ async fn single(
     message: Bytes,
     deadline: Instant,
 ) -> Result<Reply, Rejection> {
-    let mut client = Grpc::new(method.link.clone()).max_decoding_message_size(message_bytes_max);
+    let link = method.link.clone().map_response(move |response| checked(response, message_bytes_max));
+    let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = || Request::from_parts(metadata.clone(), Extensions::default(), message.clone());
     if method.server_streaming {
         return stream(client.server_streaming(request(), method.path.clone(), BytesCodec).await);
@@ -139,18 +147,21 @@ async fn single(
     }
 }
 
-/// Runs as a task of its own, which a broken upload ends and a complete one may outlive its client in. Were the call
-/// dropped while the upload goes on, it would be reset with CANCEL, which tonic's servers give their handlers as a clean
-/// end: that of a complete file.
+/// Runs as a task of its own, which cuts the upload off when its client leaves or its time is up. Were the call dropped
+/// while the upload goes on, it would be reset with CANCEL, which tonic's servers give their handlers as a clean end: that
+/// of a complete file.
 async fn streamed(
     method: &Method,
     message_bytes_max: usize,
     metadata: MetadataMap,
     pieces: Pieces,
     call: Call,
+    deadline: Instant,
 ) -> Result<Reply, Rejection> {
     let Pieces { stream: messages, mut broken, cut } = pieces;
-    let link = Cuttable { link: method.link.clone(), cut };
+    let whole = CancellationToken::new();
+    let link = Cuttable { link: method.link.clone(), cut: cut.clone(), whole: whole.clone() };
+    let link = link.map_response(move |response| checked(response, message_bytes_max));
     let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = Request::from_parts(metadata, Extensions::default(), messages);
     let path = method.path.clone();
@@ -161,7 +172,9 @@ async fn streamed(
             outcome => stream(outcome),
         }
     });
-    let reply = tokio::spawn(calling.in_current_span()).await;
+    let left = cut.clone().drop_guard();
+    let reply = tokio::spawn(ended(calling, cut, whole, deadline).in_current_span()).await;
+    left.disarm();
     if let Ok(rejection) = broken.try_recv() {
         return Err(rejection);
     }
@@ -170,6 +183,28 @@ async fn streamed(
         replies.broken = Some(broken);
     }
     Ok(reply)
+}
+
+/// A call, until its answer, its deadline, or its upload was cut off.
+async fn ended(
+    calling: impl Future<Output = Result<Reply, Rejection>>,
+    cut: CancellationToken,
+    whole: CancellationToken,
+    deadline: Instant,
+) -> Result<Reply, Rejection> {
+    let mut calling = pin!(calling);
+    tokio::select! {
+        reply = &mut calling => return reply,
+        () = cut.cancelled() => {}
+        () = tokio::time::sleep_until(deadline) => cut.cancel(),
+    }
+    tokio::select! {
+        reply = calling => reply,
+        // Nothing is left to be cut off.
+        () = whole.cancelled() => Err(Rejection::backend(expired())),
+        // Its backend takes nothing more, not even the end.
+        () = tokio::time::sleep(CUT_TIMEOUT) => Err(Rejection::backend(expired())),
+    }
 }
 
 /// A single message. tonic would put its trailers among its headers.

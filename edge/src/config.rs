@@ -45,7 +45,7 @@ pub struct Config {
     pub uri_bytes_max: usize,
     /// Largest request body, as it came and decoded. Default 1 MiB.
     pub body_bytes_max: u64,
-    /// Largest body of a raw upload (`google.api.HttpBody`). Default 64 MiB.
+    /// Largest body of a raw upload (`google.api.HttpBody`), and of all messages that a client streams. Default 64 MiB.
     pub upload_bytes_max: u64,
     /// Largest message taken from a backend. Default 4 MiB.
     pub message_bytes_max: usize,

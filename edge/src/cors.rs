@@ -13,19 +13,17 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Page {
     origin: HeaderValue,
-    /// Whether it asks first what it may do.
-    is_preflight: bool,
+    /// The method of the call about which it asks first.
+    pub(crate) preflight: Option<Method>,
 }
 
 impl Page {
     /// The page that a request comes from, if it may call.
     pub(crate) fn of(cors: &Cors, head: &Parts) -> Option<Self> {
         let origin = head.headers.get(header::ORIGIN)?;
-        cors.allows(origin.to_str().ok()?).then(|| Self {
-            origin: origin.clone(),
-            is_preflight: head.method == Method::OPTIONS
-                && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
-        })
+        let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| head.method == Method::OPTIONS);
+        let preflight = asked.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+        cors.allows(origin.to_str().ok()?).then(|| Self { origin: origin.clone(), preflight })
     }
 }
 
@@ -43,7 +41,7 @@ pub(crate) fn allow(cors: &Cors, page: Option<&Page>, answer: &mut Answer) {
     let list = |names: &[String]| HeaderValue::try_from(names.join(", ")).ok().filter(|list| !list.is_empty());
     let origin = if for_all { HeaderValue::from_static("*") } else { page.origin.clone() };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    if !page.is_preflight {
+    if page.preflight.is_none() {
         headers.extend(list(&cors.exposed_headers).map(|list| (header::ACCESS_CONTROL_EXPOSE_HEADERS, list)));
         return;
     }

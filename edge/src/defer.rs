@@ -70,6 +70,12 @@ pub trait Deferral: Debug + Send + Sync {
     /// # Errors
     /// ALREADY_EXISTS, with the reason IDEMPOTENCY_KEY_REUSED, when the key is known with another request; any other when the call was not accepted.
     fn accept(&self, call: Deferred) -> BoxFuture<'_, Result<Bytes, Status>>;
+
+    /// Where clients look what became of the operation of this name: a path, for `Location`. Default nowhere.
+    fn location(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
 }
 
 /// How a call that could be deferred ended.
@@ -93,15 +99,16 @@ impl<'e> Offer<'e> {
         edge: &'e Shared,
         method: &Method,
         head: &Parts,
+        caller: &Caller,
         message: Option<Bytes>,
         metadata: &mut HeaderMap,
     ) -> Option<Self> {
         let deferral = edge.deferral.as_ref().filter(|_| method.deferrable)?;
         let request = message.filter(|message| message.len() <= REQUEST_BYTES_MAX)?;
-        let caller = edge.authenticator.authenticate(&head.headers, Access::OptionalUser);
-        let caller = match (caller.unwrap_or(Caller::Anonymous), method.access) {
-            (caller @ Caller::User(_), _) => caller,
-            (_, Access::Anyone | Access::OptionalUser) => Caller::Anonymous,
+        let caller = match (caller, method.access) {
+            // Nobody has looked at its credentials, but an operation is its caller's alone.
+            (_, Access::Anyone) => edge.authenticator.authenticate(&head.headers, Access::OptionalUser).ok()?,
+            (Caller::User(_) | Caller::Anonymous, _) => caller.clone(),
             _ => return None,
         };
         let given = metadata.get(KEY).and_then(|key| key.to_str().ok()).map(str::to_owned);
@@ -117,14 +124,27 @@ impl<'e> Offer<'e> {
         let key = call.key.clone();
         let accepting = tokio::time::timeout(ACCEPT_TIMEOUT, deferral.accept(call)).await;
         let accepted = accepting.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
-        let fail = |status: Status| {
-            let mut rejection = Rejection::backend(status);
-            rejection.push(KEY, &key);
-            rejection
-        };
-        let operation = accepted.map_err(fail)?;
+        let operation = accepted.map_err(Rejection::backend)?;
         let name = Named::decode(operation.clone()).map_err(|_| unreadable())?.name;
-        Ok(Accepted { operation, name, key, asked })
+        let location = deferral.location(&name);
+        Ok(Accepted { operation, name, location, key, asked })
+    }
+
+    async fn instead_of<T>(
+        self,
+        calling: impl Future<Output = Result<T, Rejection>>,
+    ) -> Result<Outcome<T, Accepted>, Rejection> {
+        if self.asked {
+            return self.accept().await.map(Outcome::Deferred);
+        }
+        match calling.await {
+            // What was sent and not answered may have been carried out: only the first failure says so.
+            Err(rejection) if rejection.source == Source::Way => match self.accept().await {
+                Err(_) if !link::is_unreached(&rejection.status) => Err(rejection),
+                accepted => accepted.map(Outcome::Deferred),
+            },
+            outcome => outcome.map(Outcome::Answered),
+        }
     }
 }
 
@@ -132,29 +152,27 @@ impl<'e> Offer<'e> {
 /// reached or lost with the answer.
 ///
 /// # Errors
-/// What the call failed with; what kept it from being accepted.
+/// What the call failed with; what kept it from being accepted. With the key, which its client may not know yet and needs
+/// to come again.
 pub(crate) async fn instead_of<T>(
     offer: Option<Offer<'_>>,
     calling: impl Future<Output = Result<T, Rejection>>,
 ) -> Result<Outcome<T, Accepted>, Rejection> {
-    match offer {
-        Some(offer) if offer.asked => offer.accept().await.map(Outcome::Deferred),
-        Some(offer) => match calling.await {
-            // What was sent and not answered may have been carried out: only the first failure says so.
-            Err(rejection) if rejection.source == Source::Way => match offer.accept().await {
-                Err(_) if !link::is_unreached(&rejection.status) => Err(rejection),
-                accepted => accepted.map(Outcome::Deferred),
-            },
-            outcome => outcome.map(Outcome::Answered),
-        },
-        None => calling.await.map(Outcome::Answered),
-    }
+    let Some(offer) = offer else { return calling.await.map(Outcome::Answered) };
+    let key = HeaderValue::from_str(&offer.call.key);
+    offer.instead_of(calling).await.map_err(|mut rejection| {
+        if let Ok(key) = key {
+            rejection.set(KEY, key);
+        }
+        rejection
+    })
 }
 
 /// A call that will be carried out later.
 pub(crate) struct Accepted {
     operation: Bytes,
     name: String,
+    location: Option<String>,
     key: String,
     asked: bool,
 }
@@ -166,9 +184,8 @@ impl Accepted {
         let Some(Ok(Output::Json { text, .. })) = written else { return Err(unreadable()) };
         let mut answer = Answer::json(StatusCode::ACCEPTED, text);
         answer.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        if let Ok(location) = HeaderValue::try_from(format!("/v1/{}", self.name)) {
-            answer.headers.insert(header::LOCATION, location);
-        }
+        let location = self.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok());
+        answer.headers.extend(location.map(|location| (header::LOCATION, location)));
         self.describe(&mut answer.headers);
         Ok(answer)
     }

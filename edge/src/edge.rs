@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use malla_runtime::auth::Authenticator;
 use malla_runtime::health::Registry;
 use malla_runtime::policy::Access;
@@ -18,8 +19,8 @@ use malla_transcode::percent::Keep;
 use malla_transcode::rule;
 use malla_transcode::table::{Rule, Table};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::Service;
 
 use crate::builder::Builder;
@@ -35,6 +36,9 @@ use crate::own::Own;
 use crate::pipeline;
 use crate::record::Metrics;
 use crate::rejection::Rejection;
+
+#[cfg(test)]
+mod tests;
 
 /// When a client may come again that asked for what a backend may yet turn out to have.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -86,6 +90,9 @@ impl RouteRow {
 /// It is a tower service that never fails and is always ready: what goes wrong is an answer. It limits itself
 /// ([`Config`]); a server it is mounted in has to limit connections, headers and their times, as [`serve`](crate::serve)
 /// does. It needs a Tokio runtime.
+///
+/// hyper ends a body in good order when a client of HTTP/2 resets its request with NO_ERROR, so that in someone else's
+/// server such an upload passes for whole. [`serve`](crate::serve) tells them apart; no client that is known to us does it.
 #[derive(Clone, Debug)]
 pub struct Edge(Arc<Inner>);
 
@@ -303,7 +310,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = self.0.shared.load_full();
-        let request = request.map(Body::new);
+        // An error's source may be the reason of a reset, which hyper would pass on to the backend: after one with CANCEL
+        // tonic's servers take a request for whole.
+        let request = request.map(|body| {
+            Body::new(body.map_err(|error| {
+                tracing::debug!(error = %error.into(), "a request broke off");
+                Status::aborted("the client broke the request off")
+            }))
+        });
         Box::pin(async move { Ok(pipeline::handle(&shared, request).await) })
     }
 }

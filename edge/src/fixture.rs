@@ -1,11 +1,16 @@
 //! A small service of its own for the crate's tests: `fixture/echo.proto`, compiled when they run, and a backend that
 //! answers it without any generated code.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use malla_runtime::auth::{self, Authenticator};
 use malla_runtime::guard::{self, Guard};
 use malla_runtime::link::Link;
@@ -15,10 +20,13 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tonic::body::Body;
 use tonic::service::Routes;
+use tower::{Service, ServiceExt as _};
 
 use crate::{About, Backend, Config, Deferral, Edge, Json, Names};
 
 mod backend;
+
+pub(crate) use backend::Fate;
 
 pub(crate) const SERVICE: &str = "test.v1.EchoService";
 
@@ -85,7 +93,43 @@ pub(crate) fn deferring(config: Config, backend: Backend, deferral: Option<Arc<d
     Edge::new(config, &[backend], authenticator, about, deferral).unwrap()
 }
 
+/// Serves with hyper and nothing else, as a stranger's server may.
+pub(crate) async fn bare<S>(service: S) -> SocketAddr
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+/// An edge in front of such a server.
+pub(crate) async fn in_front_of_bare<S>(service: S) -> Edge
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let address = format!("http://{}", bare(service).await);
+    let link = Link::remote("echo", &address.parse().unwrap());
+    in_front_of(config(), Backend { link, ..backend(descriptors("echo.proto")) })
+}
+
+/// An edge in front of an echo backend that is such a server, and what becomes of its calls.
+pub(crate) async fn bare_echo() -> (Edge, UnboundedReceiver<&'static str>) {
+    let (fates, told) = unbounded_channel();
+    let echo = backend::Echo(fates).map_request(|request: Request<Incoming>| request.map(Body::new));
+    (in_front_of_bare(echo).await, told)
+}
+
 /// Sends one request through an edge.
 pub(crate) async fn send(edge: &Edge, request: Request<Body>) -> Response<Body> {
-    tower::ServiceExt::oneshot(edge.clone(), request).await.unwrap()
+    edge.clone().oneshot(request).await.unwrap()
 }

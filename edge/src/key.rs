@@ -56,7 +56,7 @@ impl Key {
         if let Some(Self { bare, made: true }) = key {
             match &mut outcome {
                 Ok(answer) => drop(answer.headers.insert(KEY, bare)),
-                Err(rejection) => rejection.headers.push((KEY, bare)),
+                Err(rejection) => rejection.set(KEY, bare),
             }
         }
         outcome

@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
+use malla_runtime::auth::Caller;
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
-use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tracing::{Instrument as _, Span, field};
@@ -23,7 +23,7 @@ use crate::decode::{Messages, decode};
 use crate::defer::{self, Offer, Outcome};
 use crate::edge::Shared;
 use crate::encode::{Answer, Terms, encode};
-use crate::key::{self, Key};
+use crate::key::{self, KEY, Key};
 use crate::load::Binding;
 use crate::own::Own;
 use crate::protocol::{Lane, lane};
@@ -40,6 +40,12 @@ mod tests;
 /// Longest request id taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// What a request was let in with.
+struct Admitted {
+    caller: Caller,
+    key: Option<Key>,
+}
+
 /// Answers one request.
 pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Body> {
     let (mut head, body) = request.into_parts();
@@ -49,7 +55,8 @@ pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Bo
     let page = Page::of(&edge.config.cors, &head);
     let span = span(&head, lane);
     let mut record = Record::new(&head, lane, request_id, span.clone(), edge.metrics.clone());
-    let answering = AssertUnwindSafe(answer(edge, lane, head, body, &mut record)).catch_unwind().instrument(span);
+    let answering = AssertUnwindSafe(answer(edge, lane, head, body, page.as_ref(), &mut record));
+    let answering = answering.catch_unwind().instrument(span);
     let outcome = answering.await.unwrap_or_else(|_panic| {
         tracing::error!("the edge panicked while answering a request");
         Err(Rejection::new(Status::internal("internal error")))
@@ -62,6 +69,7 @@ async fn answer(
     lane: Lane,
     mut head: Parts,
     body: Body,
+    page: Option<&Page>,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     accept::check(&edge.config, &head).map_err(|rejection| rejection.closing(head.version))?;
@@ -75,13 +83,24 @@ async fn answer(
             record.matched(pages::route(head.uri.path()), "");
             pages::answer(edge, &head)
         }
-        Lane::Rest => rest(edge, &head, body, record).await,
+        Lane::Rest => rest(edge, &head, body, page, record).await,
         Lane::Grpc => passed(edge, &head, body, record).await,
     }
 }
 
 /// REST: HTTP and JSON on this side, gRPC on the other.
-async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> Result<Answer, Rejection> {
+async fn rest(
+    edge: &Shared,
+    head: &Parts,
+    body: Body,
+    page: Option<&Page>,
+    record: &mut Record,
+) -> Result<Answer, Rejection> {
+    // The browser asks, not the page: whoever is bound to any method is not meant.
+    if let Some(asked) = page.and_then(|page| page.preflight.as_ref()) {
+        let allow = route::allowed(&edge.table, asked, &head.uri, edge.config.trailing_slash);
+        return allow.map(|allow| pages::options(&allow)).map_err(|refusal| edge.missing(refusal));
+    }
     if let Some(found) = websocket::find(edge, head).map_err(|refusal| edge.missing(refusal))? {
         let Binding { method, errors, .. } = &found.rule.value;
         record.matched(&found.rule.template.text, method.name());
@@ -100,9 +119,13 @@ async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> R
 
 /// The way of a WebSocket that has found its route.
 fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) -> Result<Answer, Rejection> {
-    authenticate::check(&edge.authenticator, &head.headers, &found.rule.value.method)?;
+    let method = &found.rule.value.method;
+    let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let key = key::find(&found.http_method, &head.headers, method)?;
     record.hold(edge.limit.enter()?);
-    websocket::answer(edge, head, found, peer(head), record)
+    let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
+    Key::pass(key.as_ref(), &mut metadata);
+    Key::tell(key, websocket::answer(edge, head, found, &caller, metadata, record))
 }
 
 /// The way of a request that has found its route.
@@ -115,11 +138,11 @@ async fn routed(
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
-    authenticate::check(&edge.authenticator, &head.headers, method)?;
-    let key = key::find(&head.method, &head.headers, method)?;
+    let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let admitted = Admitted { caller, key: key::find(&head.method, &head.headers, method)? };
     record.hold(edge.limit.enter()?);
-    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), record.started).await;
-    Key::tell(key, outcome)
+    let outcome = transcoded(edge, head, body, binding, variables, &admitted, record).await;
+    Key::tell(admitted.key, outcome)
 }
 
 async fn transcoded(
@@ -128,17 +151,17 @@ async fn transcoded(
     body: Body,
     binding: &Binding,
     variables: &[String],
-    key: Option<&Key>,
-    started: Instant,
+    Admitted { caller, key }: &Admitted,
+    record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
-    let deadline = call::deadline(started, method, headers::asked_timeout(&head.headers));
+    let deadline = call::deadline(record.started, method, caller, headers::asked_timeout(&head.headers));
     let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, variables)).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
-    Key::pass(key, &mut metadata);
+    Key::pass(key.as_ref(), &mut metadata);
     let message = if let Messages::One(message) = &messages { Some(message.clone()) } else { None };
-    let offer = Offer::make(edge, method, head, message, &mut metadata);
+    let offer = Offer::make(edge, method, head, caller, message, &mut metadata);
     let calling = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages);
     let reply = match defer::instead_of(offer, calling).await? {
         Outcome::Answered(reply) => reply,
@@ -149,6 +172,7 @@ async fn transcoded(
         closing: edge.closing.clone(),
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
         errors: binding.errors.clone(),
+        failed: record.failed(),
     };
     encode(binding, head, reply, terms).await
 }
@@ -168,15 +192,20 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     let unknown = || Rejection::new(Status::unimplemented(format!("there is no method {path}")));
     let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
-    authenticate::check(&edge.authenticator, &head.headers, method)?;
+    let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     record.hold(edge.limit.enter()?);
-    let deadline = call::deadline(record.started, method, deadlines::timeout(&head.headers));
+    let deadline = call::deadline(record.started, method, &caller, deadlines::timeout(&head.headers));
     let mut headers = headers::pass(&head.headers, peer(head));
     let (message, body) = defer::read_whole(edge, method, body, deadline).await?;
-    let offer = Offer::make(edge, method, head, message, &mut headers);
+    let offer = Offer::make(edge, method, head, &caller, message, &mut headers);
+    let made = headers.get(KEY).filter(|_| !head.headers.contains_key(KEY)).cloned();
     let calling = grpc::pass(method, head, headers, body, deadline, edge.closing.clone());
     match defer::instead_of(offer, calling).await? {
-        Outcome::Answered(answer) => Ok(answer),
+        Outcome::Answered(mut answer) => {
+            // Whether it is an error only its end says, so it is told in any case.
+            answer.headers.extend(made.map(|key| (KEY, key)));
+            Ok(answer)
+        }
         Outcome::Deferred(accepted) => accepted.as_grpc(),
     }
 }

@@ -1,6 +1,7 @@
 //! One access-log line and one measurement for each request, written when its response is over.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -47,6 +48,8 @@ pub(crate) struct Record {
     rpc: String,
     http_status: StatusCode,
     code: Code,
+    /// What a response that has begun as a success turns out to end with.
+    failed: Option<Arc<OnceLock<Code>>>,
     refused_by: &'static str,
     bytes: u64,
     finished: bool,
@@ -69,6 +72,7 @@ impl Record {
             // Until there is an answer, the only way for the request to end is that its client leaves.
             http_status: status::http_of(Code::Cancelled),
             code: Code::Ok,
+            failed: None,
             refused_by: "",
             bytes: 0,
             finished: false,
@@ -117,11 +121,16 @@ impl Record {
         self.refused_by = rejection.source.name();
     }
 
+    /// Where a response that has begun says that it failed, for those whose bodies do not show it.
+    pub(crate) fn failed(&mut self) -> Arc<OnceLock<Code>> {
+        self.failed.get_or_insert_default().clone()
+    }
+
     /// Follows the response to its end.
     pub(crate) fn follow(mut self, http_status: StatusCode, headers: &HeaderMap, body: Body) -> Body {
         self.http_status = http_status;
-        if let Some(status) = Status::from_header_map(headers) {
-            self.code = status.code();
+        if let Some(code) = code_of(headers) {
+            self.code = code;
         }
         if let Some(successor) = self.successor.take() {
             // If it is gone, so is the client.
@@ -135,6 +144,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if let Some(code) = self.failed.as_ref().and_then(|failed| failed.get()) {
+            self.code = *code;
+        }
         if !self.finished && self.code == Code::Ok {
             self.code = Code::Cancelled;
         }
@@ -172,6 +184,11 @@ impl Drop for Record {
     }
 }
 
+/// The code alone: tonic reads the details too, and panics where they are no base64.
+fn code_of(headers: &HeaderMap) -> Option<Code> {
+    headers.get(Status::GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes()))
+}
+
 /// Clients can make methods up, and labels come from a closed set.
 fn known_method(method: &str) -> &str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
@@ -192,8 +209,8 @@ impl HttpBody for Followed {
         match &frame {
             Some(Ok(frame)) => {
                 self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if let Some(status) = frame.trailers_ref().and_then(Status::from_header_map) {
-                    self.record.code = status.code();
+                if let Some(code) = frame.trailers_ref().and_then(code_of) {
+                    self.record.code = code;
                 }
                 // A body of known length is not polled again after its last byte.
                 self.record.finished = self.body.is_end_stream();
@@ -212,3 +229,6 @@ impl HttpBody for Followed {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

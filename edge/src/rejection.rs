@@ -18,6 +18,8 @@ use crate::status;
 
 /// The reason (`google.rpc.ErrorInfo`) by which a backend says that an idempotency key came with another request before.
 const KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
+/// How tonic's servers, with OUT_OF_RANGE, say that a request is over their limit.
+const TOO_LARGE: &str = "Error, decoded message length too large";
 
 /// Why a request was not answered as asked.
 #[derive(Debug)]
@@ -100,7 +102,11 @@ impl Rejection {
     /// What a call to a backend failed with.
     pub(crate) fn of_call(status: Status) -> Self {
         let source = if link::is_lost(&status) { Source::Way } else { Source::Backend };
-        Self { source, ..Self::new(of_backend(status)) }
+        let mut rejection = Self { source, ..Self::new(of_backend(status)) };
+        if rejection.status.code() == Code::OutOfRange && rejection.status.message().starts_with(TOO_LARGE) {
+            rejection.http = StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        rejection
     }
 
     /// A refusal that HTTP has a status of its own for.
@@ -152,6 +158,12 @@ impl Rejection {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
         }
+    }
+
+    /// The same, in the place of one that is there.
+    pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
     }
 }
 

@@ -86,6 +86,7 @@ fn without_body(mut answer: Answer) -> Answer {
 
 /// Trailers only: 200, and the status where gRPC clients look for it.
 fn refuse_grpc(rejection: Rejection) -> Answer {
-    let (parts, body) = rejection.status.into_http::<Body>().into_parts();
+    let (mut parts, body) = rejection.status.into_http::<Body>().into_parts();
+    parts.headers.extend(rejection.headers);
     Answer { status: StatusCode::OK, headers: parts.headers, body }
 }

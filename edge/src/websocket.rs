@@ -8,7 +8,6 @@
 
 mod session;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -16,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use malla_runtime::auth::Caller;
 use malla_transcode::table::Rule;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -47,6 +47,8 @@ const BEARER: &str = "bearer.";
 /// A request to speak WebSocket, and where it goes.
 pub(crate) struct Found<'e> {
     upgrade: OnUpgrade,
+    /// For which it stands.
+    pub(crate) http_method: Method,
     pub(crate) rule: &'e Rule<Binding>,
     variables: Vec<String>,
 }
@@ -82,12 +84,12 @@ pub(crate) fn take_credentials(head: &mut Parts) {
 pub(crate) fn find<'e>(edge: &'e Shared, head: &Parts) -> Result<Option<Found<'e>>, Rejection> {
     let upgrade = head.extensions.get::<OnUpgrade>().filter(|_| is_asked(head));
     let Some(upgrade) = upgrade else { return Ok(None) };
-    for method in [Method::GET, Method::POST] {
-        let found = route::find(&edge.table, &method, &head.uri, edge.config.trailing_slash, edge.keep);
+    for http_method in [Method::GET, Method::POST] {
+        let found = route::find(&edge.table, &http_method, &head.uri, edge.config.trailing_slash, edge.keep);
         if let Ok(Route::To { rule, variables }) = found {
             let method = &rule.value.method;
             if method.client_streaming || method.server_streaming {
-                return Ok(Some(Found { upgrade: upgrade.clone(), rule, variables }));
+                return Ok(Some(Found { upgrade: upgrade.clone(), http_method, rule, variables }));
             }
         }
     }
@@ -107,17 +109,18 @@ pub(crate) fn answer(
     edge: &Shared,
     head: &Parts,
     found: Found<'_>,
-    peer: Option<SocketAddr>,
+    caller: &Caller,
+    metadata: HeaderMap,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     check_origin(&edge.config, head)?;
     let answer = handshake(head)?;
-    let Found { upgrade, rule, variables } = found;
+    let Found { upgrade, rule, variables, .. } = found;
     let Binding { method, request, response, errors, .. } = &rule.value;
     let input = Input { variables: &variables, query: head.uri.query().unwrap_or_default() };
     let session = Session {
-        deadline: call::deadline(record.started, method, headers::asked_timeout(&head.headers)),
-        metadata: headers::to_metadata(&head.headers, peer)?,
+        deadline: call::deadline(record.started, method, caller, headers::asked_timeout(&head.headers)),
+        metadata,
         sequence: Sequence::new(request, input),
         method: method.clone(),
         request: request.clone(),
@@ -127,6 +130,7 @@ pub(crate) fn answer(
         ping: Duration::from_millis(edge.config.websocket_ping_ms),
         frame_bytes_max: usize::try_from(edge.config.body_bytes_max).unwrap_or(usize::MAX),
         message_bytes_max: edge.config.message_bytes_max,
+        upload_bytes_max: edge.config.upload_bytes_max,
     };
     let (give, taken) = oneshot::channel();
     record.hand_over(give);

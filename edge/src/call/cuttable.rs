@@ -1,7 +1,7 @@
 //! Calls whose request can be cut off so that nobody takes it for complete.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -17,6 +17,8 @@ use tower::Service;
 pub(super) struct Cuttable {
     pub(super) link: Link,
     pub(super) cut: CancellationToken,
+    /// Cancelled when all was read of a request's body.
+    pub(super) whole: CancellationToken,
 }
 
 impl Service<Request<Body>> for Cuttable {
@@ -30,13 +32,15 @@ impl Service<Request<Body>> for Cuttable {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let cut = Box::pin(self.cut.clone().cancelled_owned());
-        self.link.call(request.map(|body| Body::new(CutBody { body, cut })))
+        let whole = self.whole.clone();
+        self.link.call(request.map(|body| Body::new(CutBody { body, cut, whole })))
     }
 }
 
 struct CutBody {
     body: Body,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    whole: CancellationToken,
 }
 
 impl HttpBody for CutBody {
@@ -47,7 +51,11 @@ impl HttpBody for CutBody {
         if self.cut.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(Status::internal("the upload broke off"))));
         }
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.whole.cancel();
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,10 +1,16 @@
+use std::convert::Infallible;
+
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::Value;
 use tonic::body::Body;
 
-use crate::Config;
-use crate::fixture::{config, edge, remote, send};
+use malla_runtime::auth::Claims;
+use malla_transcode::rule;
+
+use crate::fixture::{Fate, backend, config, descriptors, edge, in_front_of_bare, remote, send};
+use crate::load::load;
+use crate::{Config, Edge};
 
 use super::*;
 
@@ -38,6 +44,75 @@ async fn an_upload_that_breaks_off_is_never_complete_to_its_backend() {
     let (status, body) = json(send(&edge, put([data(200_000)])).await).await;
     assert_eq!((status, body["i64"].as_str()), (200, Some("200000")));
     assert_eq!((told.recv().await, told.recv().await), (Some("begun"), Some("complete")));
+}
+
+/// An edge whose backend begins every answer and never ends it, and what becomes of its calls.
+async fn unending() -> (Edge, tokio::sync::mpsc::UnboundedReceiver<&'static str>) {
+    let (fates, told) = tokio::sync::mpsc::unbounded_channel();
+    let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let fates = fates.clone();
+        async move {
+            // All of it is there before the answer begins.
+            request.into_body().collect().await.unwrap();
+            let silent = futures_util::stream::unfold(Fate::begun(fates, "left"), async |_fate| {
+                std::future::pending::<Option<(Result<Frame<Bytes>, Status>, Fate)>>().await
+            });
+            let response = http::Response::builder().header("content-type", "application/grpc");
+            Ok::<_, Infallible>(response.body(Body::new(StreamBody::new(silent))).unwrap())
+        }
+    });
+    (in_front_of_bare(service).await, told)
+}
+
+#[tokio::test]
+async fn a_call_that_was_begun_to_be_answered_ends_with_its_deadline_and_with_its_client() {
+    let (edge, mut told) = unending().await;
+    let soon = async |told: &mut tokio::sync::mpsc::UnboundedReceiver<_>| {
+        tokio::time::timeout(Duration::from_secs(5), told.recv()).await
+    };
+    let mut late = put([data(10)]);
+    late.headers_mut().insert("x-server-timeout", "0.2".parse().unwrap());
+    assert_eq!(send(&edge, late).await.status(), 504);
+    assert_eq!((soon(&mut told).await, soon(&mut told).await), (Ok(Some("begun")), Ok(Some("left"))));
+
+    let leaving = tokio::spawn(async move { send(&edge, put([data(10)])).await });
+    assert_eq!(soon(&mut told).await, Ok(Some("begun")));
+    leaving.abort();
+    assert_eq!(soon(&mut told).await, Ok(Some("left")));
+}
+
+#[tokio::test]
+async fn a_stream_of_answers_ends_with_the_token_it_was_asked_for_with() {
+    let methods = load(&config(), &rule::Config::default(), &[backend(descriptors("echo.proto"))]).unwrap().methods;
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
+    // With a minute that clocks may differ.
+    let user = |seconds: i64| Caller::User(Claims { exp: now + seconds - 60, ..Claims::default() });
+    for (method, caller, asked, expected) in [
+        ("Count", Caller::Anonymous, None, 3_600),
+        ("Count", user(600), None, 600),
+        ("Count", user(600), Some(5), 5),
+        ("Count", user(7_200), None, 3_600),
+        ("Count", user(-1), None, 0),
+        ("Talk", user(600), None, 600),
+        ("Upload", user(600), None, 3_600),
+        ("Get", user(5), None, 15),
+    ] {
+        let (begun, method) = (Instant::now(), &methods[&format!("/test.v1.EchoService/{method}")]);
+        let deadline = deadline(begun, method, &caller, asked.map(Duration::from_secs)) - begun;
+        let expected = Duration::from_secs(expected);
+        let is_expected = deadline <= expected && expected - deadline <= Duration::from_secs(5);
+        assert!(is_expected, "{} {caller:?} {asked:?}: {deadline:?}", method.name());
+    }
+}
+
+#[tokio::test]
+async fn a_request_over_its_backends_limit_is_too_large() {
+    let edge = edge(Config { body_bytes_max: 16 << 20, message_bytes_max: 16 << 20, ..config() });
+    let body = format!("{{\"id\":\"{}\"}}", "a".repeat(9 << 20));
+    let request = http::Request::post("/v1/echo").header("host", "test").body(Body::new(body)).unwrap();
+    let (status, body) = json(send(&edge, request).await).await;
+    let told = "Error, decoded message length too large: found ";
+    assert!(status == 413 && body["message"].as_str().unwrap().starts_with(told), "{status} {body}");
 }
 
 #[tokio::test]

@@ -11,8 +11,14 @@ fn a_new_table_is_compared_with_the_old_one() {
     assert_eq!(edge.replace(echo.clone()).unwrap(), Changes::default());
 
     let open = Backend { foreign: true, ..echo.clone() };
-    let guarded =
-        ["/test.v1.EchoService/Guarded", "/test.v1.EchoService/Watched", "GET /v1/guarded", "GET /v1/watched"];
+    let guarded = [
+        "/test.v1.EchoService/Guarded",
+        "/test.v1.EchoService/Known",
+        "/test.v1.EchoService/Watched",
+        "GET /v1/guarded",
+        "GET /v1/watched",
+        "POST /v1/known",
+    ];
     let changed = guarded.map(str::to_owned).into();
     assert_eq!(edge.replace(open).unwrap(), Changes { changed, ..Changes::default() });
 

@@ -64,6 +64,26 @@ async fn other_pages_learn_nothing_and_caches_are_told() {
     assert_eq!((of(&headers, "access-control-allow-origin"), of(&headers, "vary")), (Some("*"), None));
 }
 
+#[tokio::test]
+async fn a_preflight_is_never_a_call_though_its_route_takes_any_method() {
+    let cors = Cors { origins: vec!["https://app.example".into()], ..Cors::default() };
+    for (path, asked, expected) in [
+        ("/v1/any/a", "PATCH", (204, Some("PATCH"))),
+        ("/v1/echo/a", "PUT", (204, Some("PUT"))),
+        ("/v1/echo/a", "PATCH", (204, Some("DELETE, GET, HEAD, OPTIONS, PUT"))),
+        ("/nowhere", "GET", (404, None)),
+    ] {
+        let (status, headers) = headers(&cors, "OPTIONS", path, &[PREFLIGHT[0], (PREFLIGHT[1].0, asked)]).await;
+        assert_eq!((status, of(&headers, "access-control-allow-methods")), expected, "{path} {asked}");
+        assert_eq!(of(&headers, "x-backend"), None, "{path} {asked}");
+    }
+    // Without that header it is a call like any other, and so it is from pages that may not call.
+    for asked in [&PREFLIGHT[..1], &[("origin", "https://app.example.evil"), PREFLIGHT[1]]] {
+        let (status, headers) = headers(&cors, "OPTIONS", "/v1/any/a", asked).await;
+        assert_eq!((status, of(&headers, "x-backend")), (200, Some("echo")));
+    }
+}
+
 #[test]
 fn mistakes_are_named() {
     for origin in ["app.example", "https://app.example/", "://x", "https://"] {

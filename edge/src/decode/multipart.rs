@@ -40,12 +40,12 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn is_json(&self) -> bool {
-        let essence = self.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = essence(&self.content_type);
         !self.is_file && (essence == "application/json" || essence.ends_with("+json"))
     }
 
     pub(super) fn is_text(&self) -> bool {
-        !self.is_file && (self.content_type.is_empty() || self.content_type.starts_with("text/plain"))
+        !self.is_file && matches!(essence(&self.content_type).as_str(), "" | "text/plain")
     }
 }
 
@@ -130,10 +130,11 @@ fn head_of(head: &[u8]) -> Result<Part, Rejection> {
         let mut headers = lines.clone().filter_map(|line| line.split_once(':'));
         headers.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
     };
-    if header("content-transfer-encoding").is_some_and(|coding| !matches!(coding, "7bit" | "8bit" | "binary")) {
+    let is_identity = |coding: &str| ["7bit", "8bit", "binary"].iter().any(|known| coding.eq_ignore_ascii_case(known));
+    if header("content-transfer-encoding").is_some_and(|coding| !is_identity(coding)) {
         return Err(malformed("parts may not have a Content-Transfer-Encoding"));
     }
-    let disposition = header("content-disposition").filter(|value| value.starts_with("form-data")).unwrap_or_default();
+    let disposition = header("content-disposition").filter(|value| essence(value) == "form-data").unwrap_or_default();
     let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
     let content_type = header("content-type").unwrap_or_default().to_owned();
     Ok(Part { name: unescaped(&name), is_file: parameter(disposition, "filename").is_some(), content_type })
@@ -163,18 +164,33 @@ fn parameter<'v>(value: &'v str, wanted: &str) -> Option<Cow<'v, str>> {
     }
 }
 
-/// The string up to its closing quote, and what follows it.
+/// The string up to its closing quote, and what follows it. Browsers leave backslashes as they are (HTML, 4.10.21.8), other
+/// clients put them before quotes: so one that could as well be the last character of the string is that.
 fn string(quoted: &str) -> Option<(Cow<'_, str>, &str)> {
     let mut text = String::new();
-    let mut letters = quoted.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '"' => return Some((text.into(), &quoted[at + 1..])),
-            '\\' => text.push(letters.next()?.1),
-            letter => text.push(letter),
+    let mut rest = quoted;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        rest = after;
+        match before.strip_suffix('\\').filter(|_| !is_end(after)) {
+            Some(escaping) => text.extend([escaping, "\""]),
+            None => return Some(((text + before).into(), rest)),
         }
     }
-    None
+}
+
+/// Whether a string ends before this: nothing follows, or a parameter.
+fn is_end(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    let name = rest.strip_prefix(';').and_then(|rest| rest.split_once('=')).map(|(name, _)| name.trim());
+    let is_token =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*'));
+    rest.is_empty() || name.is_some_and(|name| !name.is_empty() && is_token(name))
+}
+
+/// A header's value without its parameters, in lower case.
+fn essence(value: &str) -> String {
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn malformed(problem: &str) -> Rejection {

@@ -1,16 +1,19 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use futures_util::FutureExt as _;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::Request;
 use http_body_util::BodyExt as _;
+use malla_runtime::auth::{self, Authenticator, Authority, Change};
 use malla_runtime::link::Link;
 use serde_json::{Value, json};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::*;
 use crate::config::{Config, Route};
-use crate::edge::Edge;
+use crate::edge::{About, Edge};
 use crate::fixture::{backend, config, deferring, descriptors, send};
 
 /// Keeps calls, or refuses them with a code.
@@ -26,6 +29,10 @@ impl Deferral for Keeper {
         let operation = Named { name: "operations/1".into() }.encode_to_vec();
         let outcome = self.refusal.map_or(Ok(operation.into()), |code| Err(refusal(code)));
         std::future::ready(outcome).boxed()
+    }
+
+    fn location(&self, name: &str) -> Option<String> {
+        Some(format!("/kept/{name}"))
     }
 }
 
@@ -66,7 +73,7 @@ async fn a_call_whose_backend_is_not_reached_is_accepted() {
     let (edge, keeper) = edge(false, None);
     let (status, headers, body) = answer(&edge, post(&[("idempotency-key", "\"k\"")], r#"{"id":"a"}"#)).await;
     assert_eq!((status, body), (202, json!({"name": "operations/1"})));
-    for (name, value) in [("location", "/v1/operations/1"), ("retry-after", "2"), ("idempotency-key", "k")] {
+    for (name, value) in [("location", "/kept/operations/1"), ("retry-after", "2"), ("idempotency-key", "k")] {
         assert_eq!(headers[name], value);
     }
     assert!(!headers.contains_key("preference-applied"));
@@ -108,6 +115,8 @@ async fn a_call_that_is_not_accepted_has_failed() {
         let (edge, _keeper) = edge(false, Some(code));
         let (status, headers, _) = answer(&edge, post(&[("idempotency-key", "k")], "{}")).await;
         assert_eq!((status, headers["idempotency-key"].to_str().unwrap()), (expected, "k"));
+        let (status, headers, _) = answer(&edge, post(&[], "{}")).await;
+        assert_eq!((status, headers.get_all("idempotency-key").iter().count()), (expected, 1), "one that was made");
     }
     let (edge, keeper) = edge(false, None);
     let get = Request::get("/v1/echo/a").header("host", "test").body(Body::empty()).unwrap();
@@ -115,17 +124,118 @@ async fn a_call_that_is_not_accepted_has_failed() {
     assert!(keeper.kept.lock().unwrap().is_empty());
 }
 
+/// It may have been accepted all the same: the key is told, with which it can be sent again.
+#[tokio::test]
+async fn a_preference_that_cannot_be_met_is_an_error() {
+    for (code, expected) in [(Code::Unavailable, 503), (Code::ResourceExhausted, 429), (Code::AlreadyExists, 422)] {
+        let (edge, keeper) = edge(true, Some(code));
+        let (status, headers, _) = answer(&edge, post(&[("prefer", "respond-async")], "{}")).await;
+        assert_eq!(status, expected, "{code:?}");
+        assert!(!headers.contains_key("preference-applied"));
+        assert_eq!(headers["idempotency-key"], *keeper.kept.lock().unwrap().remove(0).key);
+    }
+}
+
+/// A call to the gRPC lane.
+fn grpc(method: &str, message: &[u8], headers: &[(&str, &str)]) -> Request<Body> {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let mut request = post(headers, [&[0][..], &length, message].concat());
+    *request.uri_mut() = format!("/test.v1.EchoService/{method}").parse().unwrap();
+    *request.version_mut() = http::Version::HTTP_2;
+    for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")] {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    request
+}
+
+#[tokio::test]
+async fn whoever_waited_in_vain_learns_the_key_that_was_made() {
+    let rest = || {
+        let mut rest = post(&[("x-server-timeout", "0.05")], r#"{"id":"hang"}"#);
+        *rest.uri_mut() = "/v1/known".parse().unwrap();
+        rest
+    };
+    let grpc = || grpc("Known", b"\x0a\x04hang", &[("grpc-timeout", "50m")]);
+    for (request, reachable, expected) in [
+        (rest(), true, (504, None)),
+        (rest(), false, (503, None)),
+        (grpc(), true, (200, Some("4"))),
+        (grpc(), false, (200, Some("14"))),
+    ] {
+        let (edge, _keeper) = edge(reachable, Some(Code::Unavailable));
+        let response = send(&edge, request).await;
+        let code = response.headers().get("grpc-status").map(|code| code.to_str().unwrap());
+        assert_eq!((response.status().as_u16(), code), expected);
+        assert_eq!(response.headers()["idempotency-key"].len(), 36, "{expected:?}");
+    }
+}
+
+/// Says once which keys there are, and then falls silent.
+#[derive(Default)]
+struct Silent(AtomicBool);
+
+/// The seed is 32 times 7; the token is user 1's until 2100.
+const X: &str = "6kpsY-KcUgq-9VB7Ey7F-ZVHdq6-vnuSQh7qaRRG0iw";
+const TOKEN: &str = "Bearer eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImsifQ.eyJpc3MiOiJtYWxsYSIsImF1ZCI6Im1hbGxhIiwi\
+    c3ViIjoiMSIsInVzZXJuYW1lIjoiYW5hIiwianRpIjoidCIsImlhdCI6MCwiZXhwIjo0MTAyNDQ0ODAwfQ.YF-5rgmTuUJ5pxI1yGPudg5EsMR_nUvF\
+    DBrb7Q0D4S6wUnqzbBLMSXu7jqtQbaONzHc-TxXiCkK61zoYPMo8DQ";
+
+impl Authority for Silent {
+    fn watch(&self) -> BoxFuture<'_, Result<BoxStream<'static, Result<Change, Status>>, Status>> {
+        if self.0.swap(true, Ordering::SeqCst) {
+            return std::future::pending().boxed();
+        }
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "k", "x": X});
+        let keys = serde_json::from_value(json!({ "keys": [key] })).unwrap();
+        let change = Change { keys: Some(keys), revoked: Vec::new() };
+        std::future::ready(Ok(stream::iter([Ok(change)]).chain(stream::pending()).boxed())).boxed()
+    }
+}
+
+/// A method that anyone may call checks no credentials, and is called with whatever they are: but not later, as nobody.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_accepted_for_the_user_it_was_let_in_for_or_not_at_all() {
+    for (uri, credentials, seconds, expected) in [
+        ("/v1/known", Some(TOKEN), 0, (202, Some("1"))),
+        ("/v1/known", Some(TOKEN), 3, (202, Some("1"))),
+        ("/v1/known", None, 3, (202, Some(""))),
+        ("/v1/known", Some("Bearer x"), 0, (401, None)),
+        ("/v1/echo", Some(TOKEN), 0, (202, Some("1"))),
+        ("/v1/echo", Some(TOKEN), 3, (201, None)),
+        ("/v1/echo", Some("Bearer x"), 0, (201, None)),
+        ("/v1/echo", None, 3, (202, Some(""))),
+    ] {
+        let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default() });
+        let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
+        tokio::spawn(authenticator.clone().follow(Arc::new(Silent::default())));
+        authenticator.ready(Duration::from_millis(500)).await;
+        let backend = backend(descriptors("echo.proto"));
+        let edge = Edge::new(config(), &[backend], authenticator, About::default(), Some(keeper.clone())).unwrap();
+
+        let mut request = post(&[("prefer", "respond-async")], "");
+        *request.uri_mut() = uri.parse().unwrap();
+        request.headers_mut().extend(credentials.map(|token| (header::AUTHORIZATION, token.parse().unwrap())));
+        // What the authority does not say for a second leaves it open whether the token is good.
+        let body = stream::once(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok::<_, Status>(Frame::data(Bytes::from_static(b"{}")))
+        });
+        *request.body_mut() = Body::new(StreamBody::new(body));
+        let status = send(&edge, request).await.status().as_u16();
+        let kept = keeper.kept.lock().unwrap().pop().map(|call| match call.caller {
+            Caller::User(claims) => claims.sub,
+            _ => String::new(),
+        });
+        assert_eq!((status, kept.as_deref()), expected, "{uri} {credentials:?} after {seconds} s");
+    }
+}
+
 #[tokio::test]
 async fn grpc_gets_the_operation_if_it_asked_for_one_and_else_an_error_that_holds_it() {
     let (edge, keeper) = edge(false, None);
     for asks in [true, false] {
-        let mut request =
-            post(&[("content-type", "application/grpc"), ("te", "trailers")], b"\0\0\0\0\x03\x0a\x01a".as_slice());
-        *request.uri_mut() = "/test.v1.EchoService/Create".parse().unwrap();
-        *request.version_mut() = http::Version::HTTP_2;
-        if asks {
-            request.headers_mut().insert("prefer", RESPOND_ASYNC);
-        }
+        let asked = [("prefer", "respond-async")];
+        let request = grpc("Create", b"\x0a\x01a", if asks { &asked } else { &[] });
         let (parts, body) = send(&edge, request).await.into_parts();
         let body = body.collect().await.unwrap();
         if asks {

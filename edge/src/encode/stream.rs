@@ -1,6 +1,6 @@
 //! Server streams: each message is sent on as it comes, at constant memory, as fast as the client reads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +11,8 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use super::frame::Format;
 use super::{Answer, broken, media_type, write};
@@ -32,6 +32,8 @@ pub(crate) struct Terms {
     pub(crate) closing: CancellationToken,
     pub(crate) heartbeat: Duration,
     pub(crate) errors: Arc<errors::Writer>,
+    /// Where to say that it failed.
+    pub(crate) failed: Arc<OnceLock<Code>>,
 }
 
 /// Messages from a backend until the deadline, or the edge's end.
@@ -153,6 +155,8 @@ impl Writer {
             }
             Some(Err(status)) => {
                 self.stage = Stage::Close;
+                // Set once: this is the last element.
+                let _ = self.messages.terms.failed.set(status.code());
                 self.format.error(&self.messages.terms.errors.element(&status), first)
             }
         }

@@ -2,8 +2,9 @@
 //! only while the client takes frames.
 //!
 //! It closes with 1000 when the call went well, 1001 when the edge shuts down, 1003 for a binary frame where JSON is
-//! spoken, 1009 for a frame that is too large, and 4000 + n when the call ended with gRPC code n. A client that answers
-//! no ping, or takes no frame for as long, is gone. When the client closes or is gone, the call is cancelled.
+//! spoken, 1009 for a frame that is too large, and 4000 + n when the call ended with gRPC code n: with 8 also where all
+//! frames together are too large. A client that answers no ping, or takes no frame for as long, is gone. When the client
+//! closes or is gone, the call is cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub(super) struct Session {
     pub(super) ping: Duration,
     pub(super) frame_bytes_max: usize,
     pub(super) message_bytes_max: usize,
+    /// Of all that the client says.
+    pub(super) upload_bytes_max: u64,
     pub(super) errors: Arc<errors::Writer>,
 }
 
@@ -107,6 +110,7 @@ struct Said {
     waiting: Option<Option<Bytes>>,
     /// Whether there may be more.
     open: bool,
+    bytes_left: u64,
 }
 
 impl Session {
@@ -206,7 +210,7 @@ impl Session {
             (false, Some(message)) => self.call(Messages::One(message)),
             (false, None) => Calling::Not,
         };
-        Ok((calling, Said { waiting: None, open }, feed))
+        Ok((calling, Said { waiting: None, open, bytes_left: self.upload_bytes_max }, feed))
     }
 
     fn call(&self, messages: Messages) -> Calling {
@@ -224,6 +228,11 @@ impl Session {
         said: &mut Said,
         calling: &mut Calling,
     ) -> Result<(), End> {
+        let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()).map_or(0, Message::len) as u64;
+        match said.bytes_left.checked_sub(length) {
+            Some(left) => said.bytes_left = left,
+            None => return Err(End::Failed(Rejection::too_large(self.upload_bytes_max))),
+        }
         let payload = match frame {
             Some(Ok(Message::Text(text))) if text.is_empty() => None,
             Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.into())),

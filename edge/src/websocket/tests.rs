@@ -149,6 +149,39 @@ async fn the_handshake_refuses_as_any_request() {
 }
 
 #[tokio::test]
+async fn keys_are_as_those_of_any_request() {
+    let running = start(fixture::edge(config())).await;
+    for (given, passed) in [(&["\"k\""][..], Some("k")), (&["k"], Some("k")), (&[], None)] {
+        let mut request = format!("ws://{}/v1/chat", running.address).into_client_request().unwrap();
+        request.headers_mut().insert("want-key", "1".parse().unwrap());
+        request.headers_mut().extend(given.iter().map(|key| (crate::key::KEY, key.parse().unwrap())));
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let (mut socket, response) = client_async(request, stream).await.unwrap();
+        let made = response.headers().get(crate::key::KEY).map(|key| key.to_str().unwrap());
+        assert_eq!(made.is_some(), passed.is_none(), "told if it was made");
+        say(&mut socket, "").await;
+        assert_eq!(hear(&mut socket).await, format!("{{\"left\":\"{}\"}}", passed.or(made).unwrap()));
+    }
+    for given in ["\"k", ""] {
+        assert_eq!(connect(&running, "/v1/chat", &[("idempotency-key", given)]).await.err(), Some(400), "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_said_has_a_limit_too() {
+    let running = start(fixture::edge(Config { upload_bytes_max: 30, ..config() })).await;
+    let mut socket = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+    hear(&mut socket).await;
+    for id in ["b", "c", "d"] {
+        say(&mut socket, &format!("{{\"id\":\"{id}\"}}")).await;
+        assert_eq!(hear(&mut socket).await, format!("{{\"id\":\"{id}\"}}"));
+    }
+    say(&mut socket, "{}").await;
+    assert!(hear(&mut socket).await.starts_with("{\"error\":{\"code\":8,"));
+    assert_eq!(hear(&mut socket).await, "4008 the body is larger than 30 bytes");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_cancels_the_call() {
     let (edge, mut told) = fixture::remote(config()).await;
     let running = start(edge).await;

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::bind;
-use crate::path::Slashes;
+use crate::path::without_trailing_slashes;
 use crate::percent::{self, DecodeError, Keep};
 use crate::table::{Miss, Rule, Table};
 use crate::template::{Segment, Template, Variable};
@@ -86,12 +86,12 @@ pub fn explain<T>(
     table: &Table<T>,
     method: &str,
     target: &str,
-    slashes: Slashes,
+    ignore_trailing_slashes: bool,
     keep: Keep,
     name: impl Fn(&Rule<T>) -> String,
 ) -> Explanation {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let path = slashes.apply(path);
+    let path = if ignore_trailing_slashes { without_trailing_slashes(path) } else { path };
     let has = |wanted: &str| bind::has(query, wanted);
     let name = |rule: &Rule<T>| {
         let Rule { http_method, template, required_query, .. } = rule;

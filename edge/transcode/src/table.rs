@@ -182,7 +182,7 @@ impl<T> Table<T> {
         Table { nodes, methods, rules: rules.collect() }
     }
 
-    /// Finds the rule of a request. `path` is raw: not decoded, without its query (see [`crate::path::Slashes`]); `has`
+    /// Finds the rule of a request. `path` is raw: not decoded, without its query (see [`crate::path`]); `has`
     /// tells whether the query has a parameter.
     ///
     /// # Errors

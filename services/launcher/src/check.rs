@@ -10,7 +10,6 @@ use malla_runtime::policy::{Access, Policies};
 use malla_transcode::Schema;
 use malla_transcode::check::{self, Clashes, Finding, Route, Severity};
 use malla_transcode::explain::explain;
-use malla_transcode::path::Slashes;
 use malla_transcode::rule::{self, Config, ConfigRule};
 use malla_transcode::schema::{HttpRule, Method};
 use malla_transcode::table::Table;
@@ -79,9 +78,8 @@ pub(crate) fn routes(sources: &Sources, method: &str, target: &str, ignore_trail
     let backends = sources.backends()?;
     let config = sources.config(&backends)?;
     let (table, _) = table(&backends, &config);
-    let slashes = Slashes { ignore_trailing, ..Slashes::default() };
     let name = |rule: &malla_transcode::table::Rule<Route<'_>>| rule.value.method().full_name.to_string();
-    let explanation = explain(&table, method, target, slashes, config.keep.unwrap_or_default(), name);
+    let explanation = explain(&table, method, target, ignore_trailing, config.keep.unwrap_or_default(), name);
     if sources.json {
         print(&format!("{:#}\n", serde_json::to_value(&explanation)?))
     } else {

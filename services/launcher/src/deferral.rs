@@ -40,4 +40,9 @@ impl malla_edge::Deferral for Deferral {
             Ok(accepted.unwrap_or_default().encode_to_vec().into())
         })
     }
+
+    /// As the operations service's contract has it: `GET /v1/{name=operations/*}`.
+    fn location(&self, name: &str) -> Option<String> {
+        Some(format!("/v1/{name}"))
+    }
 }

@@ -92,6 +92,16 @@ pub enum Caller {
     Service,
 }
 
+impl Claims {
+    /// How long the token is accepted yet.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        let now = i64::try_from(jsonwebtoken::get_current_timestamp()).unwrap_or(i64::MAX);
+        let left = self.exp.saturating_add(LEEWAY_S.cast_signed()).saturating_sub(now);
+        Duration::from_secs(u64::try_from(left).unwrap_or_default())
+    }
+}
+
 impl Caller {
     /// The user of a call to a method for users.
     ///

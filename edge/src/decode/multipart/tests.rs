@@ -48,6 +48,35 @@ async fn parts_are_found_however_they_come() {
     }
 }
 
+/// Backslashes as browsers leave them (HTML, 4.10.21.8), and as other clients put them (RFC 2183, 2).
+#[test]
+fn heads_are_read_as_they_are_written() {
+    for (head, name, is_file) in [
+        (r#"Content-Disposition: form-data; name="a\""#, r"a\", false),
+        (r#"content-disposition: form-data; name="a\"; filename="x\""#, r"a\", true),
+        (r#"content-disposition: form-data; filename="C:\x\"; name="a\b""#, r"a\b", true),
+        (r#"content-disposition: form-data; name="a\"b\"c""#, r#"a"b"c"#, false),
+        (r#"content-disposition: form-data; name="a\";b""#, r#"a";b"#, false),
+        (r#"content-disposition: form-data; name="a\\b""#, r"a\\b", false),
+        (r#"content-disposition: form-data; name="a%22b%0D%0A""#, "a\"b\r\n", false),
+        (r#"Content-Disposition: Form-Data ;Name=a"#, "a", false),
+        ("content-disposition: form-data; name=a\r\ncontent-transfer-encoding: 8BIT", "a", false),
+    ] {
+        let part = head_of(format!("\r\n{head}").as_bytes()).map_err(|rejection| rejection.status);
+        let part = part.unwrap_or_else(|status| panic!("{head}: {status}"));
+        assert_eq!((part.name.as_str(), part.is_file), (name, is_file), "{head}");
+    }
+    for (content_type, is_text, is_json) in [
+        ("", true, false),
+        ("Text/Plain; charset=utf-8", true, false),
+        ("text/plainly", false, false),
+        ("Application/JSON", false, true),
+    ] {
+        let part = Part { name: String::new(), is_file: false, content_type: content_type.into() };
+        assert_eq!((part.is_text(), part.is_json()), (is_text, is_json), "{content_type}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_malformed_is_refused() {
     let part = "--b\r\ncontent-disposition: form-data; name=a\r\n";

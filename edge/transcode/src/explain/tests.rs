@@ -18,7 +18,7 @@ fn table(rules: &[&str]) -> Table<String> {
 }
 
 fn explained(rules: &[&str], method: &str, target: &str) -> String {
-    explain(&table(rules), method, target, Slashes::default(), Keep::Slash, |rule| rule.value.clone()).to_string()
+    explain(&table(rules), method, target, false, Keep::Slash, |rule| rule.value.clone()).to_string()
 }
 
 #[test]
@@ -98,14 +98,7 @@ fn only_those_that_came_close_are_told() {
 
 #[test]
 fn tools_can_read_it() {
-    let found = explain(
-        &table(&["/a/{id}"]),
-        "GET",
-        "/a/b/",
-        Slashes { ignore_trailing: true, merge: false },
-        Keep::Slash,
-        |_| "M".to_owned(),
-    );
+    let found = explain(&table(&["/a/{id}"]), "GET", "/a/b/", true, Keep::Slash, |_| "M".to_owned());
     assert_eq!(
         serde_json::to_string(&found).unwrap(),
         r#"{"method":"GET","path":"/a/b","outcome":{"status":"found","rule":"\"GET /a/{id}\" of M","bindings":[{"field":"id","text":"b","problem":null}]},"losers":[],"left_out":0}"#

@@ -1,0 +1,66 @@
+use std::convert::Infallible;
+
+use http::Request;
+use http_body_util::{BodyExt as _, StreamBody};
+use serde_json::Value;
+
+use super::*;
+use crate::fixture::{in_front_of_bare, send};
+
+#[test]
+fn lengths_are_seen_however_the_bytes_come() {
+    let messages = [&b"\0\0\0\0\x03abc"[..], b"\0\0\0\0\0", b"\x01\0\0\0\x04abcd"].concat();
+    let large = [&messages[..], b"\0\0\0\0\x05abcde"].concat();
+    let html = b"<html>\0\0\0\0\xff";
+    for step in 1..=large.len() {
+        let pass = |data: &[u8]| {
+            let mut framing =
+                Framing { message_bytes_max: 4, head: [0; HEAD_BYTES], head_bytes: 0, message_bytes_left: 0 };
+            data.chunks(step).try_for_each(|piece| framing.pass(piece))
+        };
+        assert!(pass(&messages).is_ok() && pass(html).is_ok(), "{step}");
+        assert_eq!(pass(&large).unwrap_err().message(), "the backend's answer is too large", "{step}");
+    }
+}
+
+/// Answers with an error whose details are none: in trailers, or, asked for nothing, in headers alone.
+async fn answer(request: Request<hyper::body::Incoming>) -> Result<Response<Body>, Infallible> {
+    let asked = request.into_body().collect().await.unwrap().to_bytes();
+    let mut status = HeaderMap::new();
+    status.insert("grpc-status", "5".parse().unwrap());
+    status.insert("grpc-message", "gone".parse().unwrap());
+    status.insert("grpc-status-details-bin", "!!!".parse().unwrap());
+    let mut response = Response::new(Body::empty());
+    if asked.len() > HEAD_BYTES {
+        let frames = futures_util::stream::iter([Ok::<_, Status>(Frame::trailers(status))]);
+        *response.body_mut() = Body::new(StreamBody::new(frames));
+    } else {
+        *response.headers_mut() = status;
+    }
+    response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    Ok(response)
+}
+
+#[tokio::test]
+async fn an_error_whose_details_are_no_base64_is_that_error() {
+    let edge = in_front_of_bare(tower::service_fn(answer)).await;
+    for (method, uri) in
+        [("GET", "/v1/numbers/0"), ("GET", "/v1/echo/a"), ("GET", "/v1/count/1"), ("PUT", "/v1/files/a")]
+    {
+        let request = Request::builder().method(method).uri(uri).header("host", "test");
+        let response = send(&edge, request.body(Body::empty()).unwrap()).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status, body["message"].as_str()), (404, Some("gone")), "{method} {uri}");
+    }
+    for message in [&b"\0\0\0\0\0"[..], b"\0\0\0\0\x03\x0a\x01a"] {
+        let request = Request::post("/test.v1.EchoService/Get").version(http::Version::HTTP_2);
+        let request =
+            request.header("host", "test").header("content-type", "application/grpc").header("te", "trailers");
+        let response = send(&edge, request.body(Body::new(http_body_util::Full::from(message))).unwrap()).await;
+        let headers = response.headers().clone();
+        let collected = response.into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers().unwrap_or(&headers)["grpc-status"], "5", "{message:?}");
+    }
+}

@@ -1,0 +1,70 @@
+use std::fmt;
+use std::sync::Mutex;
+
+use http::Request;
+use http_body_util::BodyExt as _;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::*;
+use crate::fixture::{config, edge, send};
+
+/// The codes in the access log.
+#[derive(Clone, Default)]
+struct Codes(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Codes {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if event.metadata().target() == "access" {
+            event.record(&mut self.clone());
+        }
+    }
+
+    fn record(&self, _: &Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+impl Visit for Codes {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "code" {
+            self.0.lock().unwrap().push(value.to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+#[tokio::test]
+async fn a_stream_is_recorded_as_it_ends() {
+    let codes = Codes::default();
+    // With a second one tracing does not ask the thread of another test whether anybody wants to know.
+    let _other = tracing::Dispatch::new(Codes::default());
+    let _noted = tracing::subscriber::set_default(codes.clone());
+    let edge = edge(config());
+    for (accept, encoding, uri, expected) in [
+        ("*/*", "identity", "/v1/count/1", "OK"),
+        ("*/*", "identity", "/v1/count/1?i64=1", "NOT_FOUND"),
+        ("*/*", "gzip", "/v1/count/1?i64=1", "NOT_FOUND"),
+        ("text/event-stream", "identity", "/v1/count/1?i64=1", "NOT_FOUND"),
+        ("application/x-ndjson", "identity", "/v1/count/1?i64=1", "NOT_FOUND"),
+        ("application/x-ndjson", "identity", "/v1/count/0?id=quiet", "DEADLINE_EXCEEDED"),
+    ] {
+        let request = Request::get(uri).header("host", "test").header("x-server-timeout", "0.5");
+        let request = request.header("accept", accept).header("accept-encoding", encoding);
+        let response = send(&edge, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+        assert_eq!(codes.0.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected], "{uri} {accept} {encoding}");
+    }
+}
