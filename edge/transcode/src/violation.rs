@@ -18,6 +18,12 @@ impl Violation {
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self { field: field.into(), description: description.into() }
     }
+
+    /// The same of what lies within this field, or parameter.
+    pub(crate) fn within(self, outer: &str) -> Self {
+        let dot = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        Self { field: format!("{outer}{dot}{}", self.field), ..self }
+    }
 }
 
 impl std::fmt::Display for Violation {

@@ -52,9 +52,9 @@ impl<'v> Given<'v> {
     }
 
     /// Takes note of a violation, unless there are more already than are told.
-    pub(super) fn report(&mut self, field: impl Into<String>, description: impl Into<String>) {
+    pub(super) fn report(&mut self, violation: Violation) {
         if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(Violation::new(field, description));
+            self.violations.push(violation);
         }
     }
 
@@ -141,7 +141,7 @@ impl<'v> Given<'v> {
             let message = &self.schema[self.nodes[node]];
             for field in message.fields.iter().filter(|field| field.cardinality == Cardinality::Required) {
                 if !self.fields.contains_key(&(node, field.number)) {
-                    self.report(&*field.name, "is required");
+                    self.report(Violation::new(&*field.name, "is required"));
                 }
             }
         }

@@ -8,10 +8,13 @@ use crate::check::{Clashes, check};
 use crate::fixture;
 use crate::rule::{Binding, Declared};
 
+mod parameters;
+
 const PROTO: &str = r#"
 syntax = "proto3";
 package test.v1;
 import "google/api/httpbody.proto";
+import "google/protobuf/any.proto";
 import "google/protobuf/duration.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/struct.proto";
@@ -32,6 +35,8 @@ message Everything {
   google.protobuf.StringValue text = 21; optional int32 maybe = 22; google.protobuf.Value any = 23;
   int32 page_size = 24; map<string, Sub> sub_map = 25; map<int32, Color> colors = 26;
   repeated int32 loose = 27 [packed = false]; google.protobuf.Struct object = 29;
+  google.protobuf.ListValue list = 30; google.protobuf.Any detail = 31; repeated google.protobuf.Value values = 32;
+  map<string, google.protobuf.Value> value_map = 33;
 }
 message Sub { string name = 1; Sub deep = 2; int32 count = 3; }
 message PushRequest { string queue = 1; google.protobuf.Value body = 2; }
