@@ -52,7 +52,7 @@ conformance: conformance-codec conformance-routes conformance-clients conformanc
 conformance-codec: ## protobuf's own suite against the JSON codec (fetched from npm)
 	tests/conformance-codec
 
-conformance-routes: ## Every HTTP binding of googleapis in one table: true clashes, each path back to its binding, time a request
+conformance-routes: ## Every HTTP binding of googleapis in one table: true clashes, each path back to its binding, no variable changed from elsewhere, time a request
 	@protos=$$(tests/google-protos); [ -z "$$protos" ] || \
 		$(CARGO) run --release --package malla-transcode --example googleapis -- "$$protos"
 

@@ -144,3 +144,25 @@ async fn clients_cannot_make_up_metric_series_and_logs_hold_no_secrets() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "not a terminal, so JSON: {line}");
     }
 }
+
+/// Control characters in a request are data: they make no line of the log, nor move a terminal's cursor.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_clients_send_forges_no_line_of_the_log() {
+    for format in ["pretty", "json"] {
+        let settings = [("TELEMETRY__FORMAT", format), ("TELEMETRY__LOG", "debug")];
+        let mesh = Mesh::start_with(Topology::OneProcess, &settings).await;
+        for (target, status) in [
+            ("/v1/beers/%00%0D%0Aforged%7F", 404),
+            ("/v1/beers?page_token=%00%0D%0Aforged", 400),
+            ("/v1/beers?%0D%0Aforged=%00", 400),
+            ("/nowhere/%0D%0Aforged%00", 404),
+        ] {
+            let answer = reqwest::get(format!("{}{target}", mesh.edge())).await.unwrap();
+            assert_eq!(answer.status(), status, "{target}");
+        }
+        let logs = std::fs::read_to_string(mesh.data_dir().join("log.0")).unwrap();
+        assert!(logs.contains("/v1/beers/{sku}"), "{logs}");
+        assert!(!logs.contains(['\0', '\r', '\u{7f}']), "{format}: {logs:?}");
+        assert!(!logs.lines().any(|line| line.starts_with("forged")), "{format}: {logs}");
+    }
+}

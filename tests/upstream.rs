@@ -135,3 +135,99 @@ async fn what_an_edge_cannot_stand_in_front_of_is_refused_in_one_line() {
         }
     }
 }
+
+/// `--rules` and `--auto-mapping`, and the same from a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_serves_by_rules_and_maps_what_has_none() {
+    let data = tempfile::tempdir().unwrap();
+    let [port, away] = [free_port(), free_port()];
+    let [upstream, away] = [format!("http://{port}"), format!("http://{away}")];
+    let _cities = serve("availability", &port.to_string(), data.path()).await;
+    let (rules, set, config) =
+        (data.path().join("rules.yaml"), data.path().join("bare.binpb"), data.path().join("a.toml"));
+    let selector = "malla.availability.v1.AvailabilityService.ListCities";
+    std::fs::write(&rules, format!("http:\n  rules:\n  - {{selector: {selector}, get: /v2/towns}}\n")).unwrap();
+    std::fs::write(&set, bare(data.path())).unwrap();
+    let text = format!(
+        "[edge]\nrules = [{rules:?}]\nauto_mapping = true\n[upstreams.cities]\naddress = {upstream:?}\n\
+         [upstreams.bare]\naddress = {away:?}\ndescriptors = [{set:?}]\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let [rules, set, config] = [&rules, &set, &config].map(|path| path.to_str().unwrap());
+    let mapped = "/bare.v1.Bare/Call";
+    for (arguments, towns, cities, call) in [
+        (vec!["--upstream", &upstream], 404, 200, 404),
+        (vec!["--upstream", &upstream, "--rules", rules], 200, 405, 404),
+        (vec!["--upstream", &away, "--descriptors", set], 404, 404, 404),
+        (vec!["--upstream", &away, "--descriptors", set, "--auto-mapping"], 404, 404, 503),
+        (vec!["--config", config], 200, 405, 503),
+    ] {
+        let arguments = [&["edge", "--listen", "127.0.0.1:0", "--admin", "off"], &*arguments].concat();
+        let edge = start(&arguments, &[], data.path()).await;
+        let address = &edge.addresses["edge"];
+        if arguments.contains(&upstream.as_str()) || arguments.contains(&config) {
+            becomes(&format!("{address}/v2/towns"), towns).await;
+        }
+        assert_eq!(get(&format!("{address}/v1/cities")).await.0, cities, "{arguments:?}");
+        let answer = reqwest::Client::new().post(format!("{address}{mapped}")).send().await.unwrap();
+        assert_eq!(answer.status(), call, "{arguments:?}");
+    }
+}
+
+/// A service without rules, as descriptors.
+fn bare(folder: &Path) -> Vec<u8> {
+    let text = "syntax = \"proto3\"; package bare.v1; message M {} service Bare { rpc Call(M) returns (M); }";
+    std::fs::write(folder.join("bare.proto"), text).unwrap();
+    protox::Compiler::new([folder]).unwrap().open_file("bare.proto").unwrap().encode_file_descriptor_set()
+}
+
+/// What `check`, `explain` and `config` make of the settings of an edge, and that the mesh takes none of them.
+#[tokio::test]
+async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() {
+    let data = tempfile::tempdir().unwrap();
+    let path = |name: &str| data.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+    std::fs::write(path("bare.binpb"), bare(data.path())).unwrap();
+    std::fs::write(path("beers.binpb"), malla_contracts::descriptors::BEERS).unwrap();
+    let one = "[upstreams.bare]\naddress = \"http://a:1\"\n";
+    write(
+        "rules.yaml",
+        "http:\n  rules:\n  - {selector: bare.v1.Bare.Call, get: /v1/x, additional_bindings: [{get: /v1/x}]}\n",
+    );
+    let declared = format!("{one}descriptors = [\"{}\"]\n", path("bare.binpb"));
+    write("plain.toml", &declared);
+    write("auto.toml", &format!("[edge]\nauto_mapping = true\n{declared}"));
+    let rules = format!("[edge]\nrules = [\"{}\"]\n", path("rules.yaml"));
+    write("twice.toml", &format!("{rules}{declared}"));
+    write("first.toml", &format!("{rules}duplicates = \"first\"\n{declared}"));
+    write("asked.toml", one);
+    write("both.toml", &format!("{declared}[upstreams.asked]\naddress = \"http://a:2\"\n"));
+    write("wrong.toml", "[egde]\n");
+    let rows: [(&str, i32, &str); 19] = [
+        ("check --config plain.toml", 0, "0 bindings, 0 errors, 0 warnings"),
+        ("check --config plain.toml --auto-mapping", 0, "1 bindings, 0 errors"),
+        ("check --config auto.toml", 0, "1 bindings, 0 errors"),
+        ("check --config auto.toml --descriptors beers.binpb", 0, ", 0 errors"),
+        ("check --descriptors bare.binpb", 0, "0 bindings, 0 errors"),
+        ("check --descriptors bare.binpb --auto-mapping", 0, "1 bindings, 0 errors"),
+        ("check --config twice.toml", 1, "error[clash]: bare.v1.Bare.Call"),
+        ("check --config first.toml", 0, "warning[clash]: bare.v1.Bare.Call"),
+        ("check --config both.toml", 0, "asked: not checked, its descriptors come by reflection"),
+        ("check --config both.toml --json", 0, "\"unknown\": [\n    \"asked\"\n  ]"),
+        ("check --config asked.toml", 64, "upstreams: \"bare\" cannot be used; "),
+        ("check --config wrong.toml", 64, "egde"),
+        ("routes explain GET /v1/x/ --config first.toml", 0, "404"),
+        ("routes explain GET /v1/x --config first.toml", 0, "bare.v1.Bare.Call"),
+        ("routes explain POST /bare.v1.Bare/Call --config auto.toml", 0, "bare.v1.Bare.Call"),
+        ("config --config auto.toml", 0, "auto_mapping = true"),
+        ("config --config auto.toml", 0, "[upstreams.bare]\naddress = \"http://a:1\""),
+        ("run --config plain.toml", 64, "upstreams: \"bare\" cannot be used; only `malla edge`"),
+        ("routes --config plain.toml", 64, "`malla edge`"),
+    ];
+    for (line, code, expected) in rows {
+        let output = malla().args(line.split(' ')).current_dir(data.path()).output().await.unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(code), "{line}: {text}");
+        assert!(text.contains(expected), "{line}: {expected:?} in {text}");
+    }
+}

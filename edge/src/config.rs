@@ -72,6 +72,14 @@ pub struct Config {
     pub unknown_fields: Unknown,
     /// The same for parameters of a query or a form. Default `refuse`.
     pub unknown_query: Unknown,
+    /// Parameters for `Struct`, `Value`, `ListValue` and `Any` are JSON: `?filter={"a":1}`. Default false: only a
+    /// body can hold them, or a parameter a field within them (`value.string_value=x`).
+    pub json_parameters: bool,
+    /// Control characters (`%00`) in values of the path and the query. Default `accept`: any string of protobuf may have
+    /// them, so backends get them over gRPC in any case, what is named with one has to stay within reach, and whoever
+    /// searches for a tab means it. The edge itself writes none of them as they are, in headers or in its log. `refuse`
+    /// is for backends whose values go on to what takes them for more than data: shells, C, terminals.
+    pub control_characters: ControlCharacters,
     /// What the body of an error is. Default `status`.
     pub errors: Errors,
     /// How answers are written.
@@ -132,6 +140,17 @@ pub enum Unknown {
     Refuse,
     /// It is as if it was not there.
     Ignore,
+}
+
+/// What becomes of control characters (Unicode's Cc: U+0000 to U+001F, U+007F to U+009F).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlCharacters {
+    /// They are data like any other.
+    #[default]
+    Accept,
+    /// The request is refused: 400.
+    Refuse,
 }
 
 /// What becomes of a route that two methods declare.
@@ -241,6 +260,8 @@ impl Default for Config {
             ignored_query: Vec::new(),
             unknown_fields: Unknown::default(),
             unknown_query: Unknown::default(),
+            json_parameters: false,
+            control_characters: ControlCharacters::default(),
             errors: Errors::default(),
             json: Json::default(),
             routes: Vec::new(),

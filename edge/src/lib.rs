@@ -71,10 +71,12 @@ mod fixture;
 pub use accept::serve;
 pub use builder::{BuildError, Builder};
 pub use changes::Changes;
-pub use config::{Config, Cors, Duplicates, Enums, Errors, Json, Keep, Names, Reflection, Route, Unknown};
+pub use config::{
+    Config, ControlCharacters, Cors, Duplicates, Enums, Errors, Json, Keep, Names, Reflection, Route, Unknown,
+};
 pub use defer::{Deferral, Deferred};
 pub use edge::{About, Edge, RouteRow};
-pub use load::{Backend, LoadError};
+pub use load::{Backend, LoadError, OWN_SERVICES};
 pub use malla_runtime::auth::Authenticator;
 pub use malla_runtime::link::{AddressError, Link};
 pub use malla_runtime::policy::Access;

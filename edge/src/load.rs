@@ -22,7 +22,7 @@ use tonic::service::Routes;
 
 use crate::call::retry::Budget;
 use crate::codec::{Details, RequestPlan, ResponsePlan, Types};
-use crate::config::{Config, Options, Unknown};
+use crate::config::{Config, ControlCharacters, Options, Unknown};
 use crate::defer::OPERATION;
 use crate::errors::Writer;
 use crate::pages;
@@ -31,7 +31,7 @@ use crate::pages;
 mod tests;
 
 /// Services the edge answers itself, whoever else serves them.
-pub(crate) const OWN_SERVICES: [&str; 3] =
+pub const OWN_SERVICES: [&str; 3] =
     ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// A gRPC backend and how to reach it.
@@ -441,6 +441,8 @@ impl Tabling<'_, '_> {
             ignored_query,
             ignore_unknown_fields: own.unknown_fields == Unknown::Ignore,
             ignore_unknown_parameters: own.unknown_query == Unknown::Ignore,
+            json_parameters: own.json_parameters,
+            refuse_control_characters: own.control_characters == ControlCharacters::Refuse,
         };
         let schema = &rpc.source.schema;
         let mut response = ResponsePlan::new(schema.clone(), route, &own.json, self.types);

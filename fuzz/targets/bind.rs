@@ -18,7 +18,7 @@ fn plan(body: &str, lenient: bool) -> RequestPlan {
     let declared = Declared { schema: &SCHEMA, method, binding, index: 0, file, line: 0, required_query };
     let (table, findings) = check(vec![declared], Clashes::Refuse);
     let rule = table.rules().first().unwrap_or_else(|| panic!("{findings:?}"));
-    let options = RequestOptions { lenient, ..RequestOptions::default() };
+    let options = RequestOptions { lenient, json_parameters: !lenient, ..RequestOptions::default() };
     RequestPlan::compile(SCHEMA.clone(), &rule.value, options).expect("the variable is a field")
 }
 

@@ -3,7 +3,7 @@
 use malla_runtime::config::Error;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Enums, Errors, Json, Names, Unknown};
+use super::{Config, ControlCharacters, Enums, Errors, Json, Names, Unknown};
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +29,10 @@ pub struct Route {
     pub unknown_fields: Option<Unknown>,
     /// As `edge.unknown_query`.
     pub unknown_query: Option<Unknown>,
+    /// As `edge.json_parameters`.
+    pub json_parameters: Option<bool>,
+    /// As `edge.control_characters`.
+    pub control_characters: Option<ControlCharacters>,
 }
 
 impl Route {
@@ -68,6 +72,8 @@ pub(crate) struct Options {
     pub(crate) errors: Errors,
     pub(crate) unknown_fields: Unknown,
     pub(crate) unknown_query: Unknown,
+    pub(crate) json_parameters: bool,
+    pub(crate) control_characters: ControlCharacters,
 }
 
 impl Config {
@@ -78,6 +84,8 @@ impl Config {
             errors: self.errors,
             unknown_fields: self.unknown_fields,
             unknown_query: self.unknown_query,
+            json_parameters: self.json_parameters,
+            control_characters: self.control_characters,
         };
         self.routes.iter().filter(|route| route.is_for(method, pattern)).fold(whole, |options, route| Options {
             json: Json {
@@ -88,6 +96,8 @@ impl Config {
             errors: route.errors.unwrap_or(options.errors),
             unknown_fields: route.unknown_fields.unwrap_or(options.unknown_fields),
             unknown_query: route.unknown_query.unwrap_or(options.unknown_query),
+            json_parameters: route.json_parameters.unwrap_or(options.json_parameters),
+            control_characters: route.control_characters.unwrap_or(options.control_characters),
         })
     }
 }

@@ -618,3 +618,69 @@ async fn routes_have_options_of_their_own() {
     // Of no route: as the edge has it.
     assert_eq!(answer(&edge, get("/nowhere")).await.1["code"], json!(5));
 }
+
+/// Items 38 and 49 of what is bound, for the edge and for single routes.
+#[tokio::test]
+async fn parameters_may_be_json_and_control_characters_refused() {
+    use crate::config::{ControlCharacters, Route};
+    let all = edge(Config { json_parameters: true, control_characters: ControlCharacters::Refuse, ..config() });
+    let other = Route {
+        pattern: "GET /v1/echo/{id}".into(),
+        json_parameters: Some(false),
+        control_characters: Some(ControlCharacters::Accept),
+        ..Route::default()
+    };
+    let one =
+        Route { json_parameters: Some(true), control_characters: Some(ControlCharacters::Refuse), ..other.clone() };
+    let edges = [
+        ("as it is", edge(config()), false),
+        ("all", all, true),
+        ("one", edge(Config { routes: vec![one.clone()], ..config() }), true),
+        ("the last", edge(Config { routes: vec![one, other], ..config() }), false),
+    ];
+    for (name, edge, is_set) in edges {
+        for (target, unset, set) in [
+            ("/v1/echo/a?any=%7B%22b%22:%5B1%5D%7D", None, Some(json!({"id": "a", "any": {"b": [1]}}))),
+            ("/v1/echo/a?any=x", None, None),
+            ("/v1/echo/a%00", Some(json!({"id": "a\0"})), None),
+            ("/v1/echo/a?left=%0D%0A", Some(json!({"id": "a", "left": "\r\n"})), None),
+        ] {
+            let (status, body) = answer(&edge, get(target)).await;
+            let expected = if is_set { set } else { unset };
+            assert_eq!(
+                (status, Some(body).filter(|_| status == 200)),
+                (expected.as_ref().map_or(400, |_| 200), expected),
+                "{name}: {target}"
+            );
+        }
+    }
+    let edge = edge(Config { control_characters: ControlCharacters::Refuse, ..config() });
+    let (_, body) = answer(&edge, get("/v1/echo/a?sub.name=%7F")).await;
+    let violation =
+        json!([{"field": "sub.name", "description": "has the control character U+007F; none is taken here"}]);
+    assert_eq!(body["details"][0]["field_violations"], violation, "{body}");
+}
+
+/// Item 38: what clients make up comes back in no header as it is, and cannot end a line of a stream.
+#[tokio::test]
+async fn control_characters_stay_data_on_the_way_out() {
+    let edge = edge(config());
+    for target in [
+        "/v1/echo/%00%0D%0Aset-cookie:%20a=b",
+        "/v1/echo/a?next_page_token=%00%0D%0Aset-cookie:%20a%3Db%7F",
+        "/v1/echo/a?%0D%0Aset-cookie:=%00",
+        "/v1/echo/a?i32=%0D%0Aset-cookie:",
+        "/v1/nowhere/%0D%0Aset-cookie:%00",
+        "/v1/fail/5?id=%0D%0Aset-cookie:%00",
+        "/v1/count/1?id=%0D%0Adata:%20forged&left=%0Adata:%20forged",
+    ] {
+        let request = request("GET", target).header("accept", "text/event-stream").header("x-request-id", "a\tb");
+        let (_, headers, body) = text(send(&edge, with(request, "")).await).await;
+        for (name, value) in &headers {
+            assert!(!value.as_bytes().iter().any(u8::is_ascii_control), "{target}: {name}: {value:?}");
+        }
+        assert!(!headers.contains_key("set-cookie"), "{target}: {headers:?}");
+        let is_text = |letter: char| letter == '\n' || !letter.is_control() || u32::from(letter) > 0x7e;
+        assert!(body.chars().all(is_text) && !body.contains("\ndata: forged"), "{target}: {body:?}");
+    }
+}

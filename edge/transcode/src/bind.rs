@@ -25,6 +25,7 @@ pub use response::{ResponseOptions, ResponsePlan};
 
 use given::{Given, Origin, Said};
 use parameters::Parameters;
+use value::Reader;
 
 pub(crate) const HTTP_BODY: &str = "google.api.HttpBody";
 
@@ -45,6 +46,14 @@ pub struct RequestOptions {
     pub ignore_unknown_fields: bool,
     /// Ignores parameters of a query or a form that are no fields, as `lenient` does too. Default false.
     pub ignore_unknown_parameters: bool,
+    /// Parameters of a query or a form for `Struct`, `Value`, `ListValue` and `Any` are JSON, read as in a body. Without
+    /// it only fields within them can be named (`value.string_value=x`). A `Value` of a lenient binding is the text
+    /// itself in any case. Default false.
+    pub json_parameters: bool,
+    /// Refuses values of the path and of the query that have a control character (Unicode's category Cc: U+0000 to
+    /// U+001F, U+007F to U+009F). What JSON writes as an escape is none, and bodies, forms too, may have any. Default
+    /// false.
+    pub refuse_control_characters: bool,
 }
 
 /// How the requests of one binding become messages.
@@ -203,7 +212,7 @@ impl RequestPlan {
         for (path, text) in self.variables.iter().zip(variables) {
             let field = path::last(&self.schema, self.message, path);
             let mut record = Vec::new();
-            let put = value::put(&self.schema, field, text.as_ref(), self.options.lenient, &mut record);
+            let put = self.reader(true, path.len()).put(field, text.as_ref(), &mut record);
             if put.is_err() || given::agrees(&self.schema, self.message, path, &record, &out[start..]) != Ok(true) {
                 violations.push(Violation::new(path::name(&self.schema, self.message, path), given::DIFFERS));
             }
@@ -213,6 +222,17 @@ impl RequestPlan {
         }
         out.truncate(start);
         Err(violations)
+    }
+
+    /// How a value is read from a text, of the target or of a form, for a field this many messages deep.
+    fn reader(&self, in_target: bool, depth: usize) -> Reader<'_> {
+        let RequestOptions { lenient, json_parameters, refuse_control_characters, .. } = self.options;
+        Reader {
+            schema: &self.schema,
+            lenient,
+            json: json_parameters.then(|| self.json_options(depth)),
+            refuse_control_characters: refuse_control_characters && in_target,
+        }
     }
 
     fn append<S: AsRef<str>>(
@@ -228,8 +248,9 @@ impl RequestPlan {
         for (path, text) in self.variables.iter().zip(variables) {
             let mut record = Vec::new();
             let field = path::last(&self.schema, self.message, path);
-            if let Err(problem) = value::put(&self.schema, field, text.as_ref(), self.options.lenient, &mut record) {
-                violations.push(Violation::new(path::name(&self.schema, self.message, path), problem));
+            if let Err(all) = self.reader(true, path.len()).put(field, text.as_ref(), &mut record) {
+                let name = path::name(&self.schema, self.message, path);
+                violations.extend(all.into_iter().map(|violation| violation.within(&name)));
             }
             records.push(record);
         }

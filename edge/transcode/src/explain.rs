@@ -98,7 +98,7 @@ pub fn explain<T>(
         let query = if required_query.is_empty() { String::new() } else { format!("?{}", required_query.join("&")) };
         format!("\"{http_method} {template}{query}\" of {}", name(rule))
     };
-    let (winner, outcome) = match table.find(method, &path, has) {
+    let (winner, outcome) = match table.find(method, path, has) {
         Ok(found) => {
             let bound = |(variable, text): (&Variable, Result<Cow<'_, str>, DecodeError>)| {
                 let (text, problem) = match text {
@@ -119,14 +119,14 @@ pub fn explain<T>(
     let candidates = table.rules().iter().enumerate().filter(|(index, _)| Some(*index) != winner);
     let mut losers: Vec<_> = candidates
         .filter_map(|(_, rule)| {
-            let (near, reason) = lost(rule, method, &path, has, winner.map(|winner| &table.rules()[winner]))?;
+            let (near, reason) = lost(rule, method, path, has, winner.map(|winner| &table.rules()[winner]))?;
             Some((Reverse(near), Loser { rule: name(rule), reason }))
         })
         .collect();
     losers.sort_by_key(|(near, _)| *near);
     let left_out = losers.len().saturating_sub(LOSERS_MAX);
     let losers = losers.into_iter().take(LOSERS_MAX).map(|(_, loser)| loser).collect();
-    Explanation { method: method.to_owned(), path: path.into_owned(), outcome, losers, left_out }
+    Explanation { method: method.to_owned(), path: path.to_owned(), outcome, losers, left_out }
 }
 
 /// How near a rule came, in segments, and why it lost; None if not even its first segment fits.

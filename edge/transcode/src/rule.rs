@@ -73,7 +73,7 @@ pub fn declare<'s>(
     let (mut declared, mut findings) = (Vec::new(), Vec::new());
     for (schema, method) in methods {
         let made;
-        let (rule, file, line) = match (config.rule(&method.full_name), &method.http) {
+        let (main, file, line) = match (config.rule(&method.full_name), &method.http) {
             (Some(rule), _) => (&rule.rule, &rule.file, rule.line),
             (None, Some(rule)) => (rule, &method.source.file, method.http_line),
             (None, None) if auto => {
@@ -83,12 +83,19 @@ pub fn declare<'s>(
             }
             (None, None) => continue,
         };
-        for (index, rule) in std::iter::once(rule).chain(&rule.additional_bindings).enumerate() {
+        for (index, rule) in std::iter::once(main).chain(&main.additional_bindings).enumerate() {
             let (binding, file) = (binding(rule), file.clone());
             let one = Declared { schema, method, binding, index, file, line, required_query: Vec::new() };
             if index > 0 && !rule.additional_bindings.is_empty() {
                 let message = "an additional binding has additional_bindings of its own, which do not count";
                 findings.push(one.finding(Code::NestedBindings, message.to_owned()).help("move them one level up"));
+            }
+            if index > 0 && one.binding.body != main.body {
+                let [body, own] =
+                    [&one.binding.body, &main.body].map(|body| if body.is_empty() { "none" } else { body });
+                let message = format!("its body is {body}, that of its method's first binding {own}");
+                let help = "AIP-127 wants one body for all of them: make them the same, or give it a method of its own";
+                findings.push(one.finding(Code::BodyDiffers, message).help(help));
             }
             match rule.pattern {
                 Some(_) => declared.push(one),

@@ -166,6 +166,14 @@ pub enum WellKnown {
     Wrapper(Kind),
 }
 
+impl WellKnown {
+    /// Whether its JSON may have any form, so that only JSON can say which.
+    #[must_use]
+    pub fn is_any_json(self) -> bool {
+        matches!(self, Self::Any | Self::ListValue | Self::Struct | Self::Value)
+    }
+}
+
 /// An enum type.
 #[derive(Debug)]
 pub struct Enum {

@@ -188,6 +188,10 @@ fn put_message(known: Option<WellKnown>, text: &str, lenient: bool, out: &mut Ve
             }
             Ok(())
         }
+        // Their fields have no text either.
+        Some(WellKnown::ListValue | WellKnown::Struct) => {
+            Err("may be any JSON, which only a body can hold here".into())
+        }
         Some(known) => put_known(known, text, true, out),
         None => Err("is a message; name one of its fields".into()),
     }

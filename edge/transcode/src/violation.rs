@@ -21,6 +21,12 @@ impl Violation {
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self { field: cut(field.into()), description: cut(description.into()) }
     }
+
+    /// The same of what lies within this field, or parameter.
+    pub(crate) fn within(self, outer: &str) -> Self {
+        let dot = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        Self { field: format!("{outer}{dot}{}", self.field), ..self }
+    }
 }
 
 fn cut(text: String) -> String {

@@ -1,35 +1,55 @@
 //! `malla check` and `malla routes explain`: the bindings of the mesh, or of any descriptors, held against everything
-//! that can be wrong with them. Nothing is started and nothing is called.
+//! that can be wrong with them, as the edge would take them by the same settings. Nothing is started and nothing is called.
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use malla_edge::OWN_SERVICES;
+use malla_runtime::config::{Error, Settings};
 use malla_runtime::policy::{Access, Policies};
 use malla_transcode::Schema;
-use malla_transcode::check::{self, Clashes, Finding, Route, Severity};
-use malla_transcode::explain::explain;
+use malla_transcode::check::{self, Finding, Route, Severity};
+use malla_transcode::explain::explain as explained;
+use malla_transcode::percent::Keep;
 use malla_transcode::rule::{self, Config, ConfigRule};
 use malla_transcode::schema::{HttpRule, Method};
-use malla_transcode::table::Table;
+use malla_transcode::table::{Rule, Table};
 use prost::Message as _;
 use serde::Serialize;
 
+use crate::cli::Options;
+use crate::edge::{Server, upstreams};
 use crate::modules::MODULES;
 use crate::output::print;
+use crate::process::{DEFAULTS, EDGE, sections};
 
 /// Where bindings come from.
 #[derive(Args, Debug)]
 pub(crate) struct Sources {
-    /// A file of descriptors, all imports included, of buf or protoc; several make one table [default: the mesh's own]
+    /// A file of descriptors, all imports included, of buf or protoc; several make one table [default: those of the
+    /// settings' [upstreams], else the mesh's own]
     #[arg(long, value_name = "FILE")]
     descriptors: Vec<PathBuf>,
-    /// A service configuration, in YAML or JSON, whose http.rules come before annotations
+    /// A service configuration, in YAML or JSON, whose http.rules take the place of annotations
     #[arg(long, value_name = "FILE")]
     rules: Vec<PathBuf>,
+    /// Methods without a rule are POST /package.Service/Method
+    #[arg(long)]
+    auto_mapping: bool,
     /// Print JSON
     #[arg(long)]
+    json: bool,
+}
+
+/// What an edge would serve, read.
+pub(crate) struct Bindings {
+    edge: malla_edge::Config,
+    backends: Vec<Backend>,
+    config: Config,
+    /// Upstreams of which nothing is known before they run.
+    unknown: Vec<String>,
     json: bool,
 }
 
@@ -37,8 +57,8 @@ pub(crate) struct Sources {
 struct Backend {
     schema: Schema,
     policies: Policies,
-    /// The services that it serves; None for all there are.
-    services: Option<&'static [&'static str]>,
+    /// The services that it serves; none for all there are.
+    services: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,23 +66,25 @@ struct Report<'r> {
     bindings: usize,
     errors: usize,
     findings: &'r [Finding],
+    /// Upstreams that are not in it, for they say by reflection what they serve.
+    unknown: &'r [String],
 }
 
 /// Prints everything that is wrong with a table.
 ///
 /// # Errors
-/// Something is; files cannot be read.
-pub(crate) fn check(sources: &Sources) -> anyhow::Result<()> {
-    let backends = sources.backends()?;
-    let config = sources.config(&backends)?;
-    let (table, findings) = table(&backends, &config);
+/// Something is.
+pub(crate) fn check(bindings: &Bindings) -> anyhow::Result<()> {
+    let (table, findings) = bindings.table();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let bindings = table.rules().len();
-    if sources.json {
-        print(&format!("{:#}\n", serde_json::to_value(Report { bindings, errors, findings: &findings })?))?;
+    let (count, unknown) = (table.rules().len(), &bindings.unknown);
+    if bindings.json {
+        let report = Report { bindings: count, errors, findings: &findings, unknown };
+        print(&format!("{:#}\n", serde_json::to_value(report)?))?;
     } else {
-        let lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
-        print(&format!("{lines}{bindings} bindings, {errors} errors, {} warnings\n", findings.len() - errors))?;
+        let mut lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        lines.extend(unknown.iter().map(|name| format!("{name}: not checked, its descriptors come by reflection\n")));
+        print(&format!("{lines}{count} bindings, {errors} errors, {} warnings\n", findings.len() - errors))?;
     }
     if errors > 0 {
         bail!("{errors} errors in the bindings");
@@ -71,16 +93,12 @@ pub(crate) fn check(sources: &Sources) -> anyhow::Result<()> {
 }
 
 /// Prints where a request goes, and why not elsewhere.
-///
-/// # Errors
-/// Files cannot be read.
-pub(crate) fn routes(sources: &Sources, method: &str, target: &str, ignore_trailing: bool) -> anyhow::Result<()> {
-    let backends = sources.backends()?;
-    let config = sources.config(&backends)?;
-    let (table, _) = table(&backends, &config);
-    let name = |rule: &malla_transcode::table::Rule<Route<'_>>| rule.value.method().full_name.to_string();
-    let explanation = explain(&table, method, target, ignore_trailing, config.keep.unwrap_or_default(), name);
-    if sources.json {
+pub(crate) fn explain(bindings: &Bindings, method: &str, target: &str) -> anyhow::Result<()> {
+    let (table, _) = bindings.table();
+    let keep = bindings.edge.keep.map(Keep::from).or(bindings.config.keep).unwrap_or_default();
+    let name = |rule: &Rule<Route<'_>>| rule.value.method().full_name.to_string();
+    let explanation = explained(&table, method, target, bindings.edge.trailing_slash, keep, name);
+    if bindings.json {
         print(&format!("{:#}\n", serde_json::to_value(&explanation)?))
     } else {
         print(&explanation.to_string())
@@ -88,67 +106,112 @@ pub(crate) fn routes(sources: &Sources, method: &str, target: &str, ignore_trail
 }
 
 impl Sources {
-    fn backends(&self) -> anyhow::Result<Vec<Backend>> {
-        let backend = |name: &str, descriptors: &[u8], services| {
-            let unreadable = || format!("the descriptors of {name} cannot be read");
-            let schema = Schema::new(&[descriptors]).with_context(unreadable)?;
-            Ok(Backend { schema, policies: Policies::read(descriptors).with_context(unreadable)?, services })
-        };
-        if self.descriptors.is_empty() {
-            return MODULES.iter().map(|entry| backend(entry.name, entry.descriptors, Some(entry.services))).collect();
-        }
-        let read = |file: &PathBuf| {
-            let descriptors = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            backend(&file.display().to_string(), &descriptors, None)
-        };
-        self.descriptors.iter().map(read).collect()
-    }
-
-    /// The rules of the files, after those that contracts declare for methods of foreign protos.
-    fn config(&self, backends: &[Backend]) -> anyhow::Result<Config> {
-        let mut config = Config::default();
-        for backend in backends {
-            for method in backend.methods() {
-                let declared = backend.policies.get(&method.path).and_then(|policy| policy.http.as_ref());
-                if let Some(declared) = declared {
-                    let rule = HttpRule::decode(declared.clone())?;
-                    let (selector, file) = (method.full_name.to_string(), method.source.file.clone());
-                    config.rules.push(ConfigRule { selector, rule, file, line: 0 });
+    /// Reads all of it. Where there are files of descriptors or upstreams, the settings count as for `malla edge`, else as
+    /// for the mesh.
+    ///
+    /// # Errors
+    /// Settings cannot be used; files cannot be read.
+    pub(crate) fn read(self, options: &Options) -> anyhow::Result<Bindings> {
+        let load = |defaults| Settings::load(defaults, options.config.as_deref(), &[]);
+        let settings = load("")?;
+        settings.refuse_unknown(&sections().chain(["upstreams"]).collect::<Vec<_>>())?;
+        let servers = upstreams(&settings)?;
+        let (mut backends, mut unknown) = (Vec::new(), Vec::new());
+        let mut edge: malla_edge::Config = settings.section(EDGE)?;
+        if !self.descriptors.is_empty() {
+            for file in &self.descriptors {
+                backends.push(Backend::new(&file.display().to_string(), &read(file)?, Vec::new())?);
+            }
+        } else if !servers.is_empty() {
+            for (name, Server { descriptors, services, .. }) in servers {
+                // Sets behind one another are one.
+                let set = descriptors.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.concat();
+                if descriptors.is_empty() {
+                    unknown.push(name)
+                } else {
+                    backends.push(Backend::new(&name, &set, services)?)
                 }
             }
+        } else {
+            edge = load(DEFAULTS)?.section(EDGE)?;
+            for entry in MODULES {
+                let services = entry.services.iter().map(|&name| name.to_owned()).collect();
+                backends.push(Backend::new(entry.name, entry.descriptors, services)?);
+            }
         }
-        for file in &self.rules {
-            let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            config.read(&file.display().to_string(), &text)?;
+        if backends.is_empty() {
+            let expected =
+                "all of them say by reflection what they serve, and nothing is called here; name --descriptors";
+            return Err(Error::invalid("upstreams", unknown.join(", "), expected).into());
         }
-        Ok(config)
+        edge.rules.extend(self.rules);
+        edge.auto_mapping |= self.auto_mapping;
+        edge.check()?;
+        let config = config(&backends, &edge.rules)?;
+        Ok(Bindings { edge, backends, config, unknown, json: self.json })
     }
 }
 
+fn read(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+/// The rules of the files, after those that contracts declare for methods of foreign protos.
+fn config(backends: &[Backend], files: &[PathBuf]) -> anyhow::Result<Config> {
+    let mut config = Config::default();
+    for backend in backends {
+        for method in backend.methods() {
+            let declared = backend.policies.get(&method.path).and_then(|policy| policy.http.as_ref());
+            if let Some(declared) = declared {
+                let rule = HttpRule::decode(declared.clone())?;
+                let (selector, file) = (method.full_name.to_string(), method.source.file.clone());
+                config.rules.push(ConfigRule { selector, rule, file, line: 0 });
+            }
+        }
+    }
+    for file in files {
+        let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        config.read(&file.display().to_string(), &text)?;
+    }
+    Ok(config)
+}
+
 impl Backend {
+    fn new(name: &str, descriptors: &[u8], services: Vec<String>) -> anyhow::Result<Self> {
+        let unreadable = || format!("the descriptors of {name} cannot be read");
+        let schema = Schema::new(&[descriptors]).with_context(unreadable)?;
+        if let Some(missing) = services.iter().find(|service| schema.find_service(service).is_none()) {
+            bail!("{name}: {missing} is not in its descriptors");
+        }
+        Ok(Self { schema, policies: Policies::read(descriptors).with_context(unreadable)?, services })
+    }
+
     /// The methods that clients can call.
     fn methods(&self) -> impl Iterator<Item = &Method> {
-        let served = |name: &str| self.services.is_none_or(|services| services.contains(&name));
-        let services = self.schema.services().iter().filter(move |service| served(&service.name));
+        let is_named = |name: &str| self.services.is_empty() || self.services.iter().any(|service| service == name);
+        let is_served = move |name: &str| is_named(name) && !OWN_SERVICES.contains(&name);
+        let services = self.schema.services().iter().filter(move |service| is_served(&service.name));
         services
             .flat_map(|service| &service.methods)
             .filter(|method| self.policies.get(&method.path).is_none_or(|policy| policy.access != Access::Service))
     }
 }
 
-fn table<'b>(backends: &'b [Backend], config: &Config) -> (Table<Route<'b>>, Vec<Finding>) {
-    let own = |backend: &'b Backend| backend.methods().map(move |method| (&backend.schema, method));
-    let methods: Vec<_> = backends.iter().flat_map(own).collect();
-    let (mut declared, mut findings) = rule::declare(&methods, config, false);
-    for declared in &mut declared {
-        let policies = backends.iter().filter_map(|backend| backend.policies.get(&declared.method.path));
-        let pattern = declared.binding.to_string();
-        let bindings = policies.flat_map(|policy| &policy.bindings);
-        if let Some(binding) = bindings.into_iter().find(|binding| binding.pattern == pattern) {
-            declared.required_query.clone_from(&binding.required_query);
+impl Bindings {
+    fn table<'b>(&'b self) -> (Table<Route<'b>>, Vec<Finding>) {
+        let methods = |backend: &'b Backend| backend.methods().map(move |method| (&backend.schema, method));
+        let methods: Vec<_> = self.backends.iter().flat_map(methods).collect();
+        let (mut declared, mut findings) = rule::declare(&methods, &self.config, self.edge.auto_mapping);
+        for declared in &mut declared {
+            let policies = self.backends.iter().filter_map(|backend| backend.policies.get(&declared.method.path));
+            let pattern = declared.binding.to_string();
+            let bindings = policies.flat_map(|policy| &policy.bindings);
+            if let Some(binding) = bindings.into_iter().find(|binding| binding.pattern == pattern) {
+                declared.required_query.clone_from(&binding.required_query);
+            }
         }
+        let (table, more) = check::check(declared, self.edge.duplicates.into());
+        findings.extend(more);
+        (table, findings)
     }
-    let (table, more) = check::check(declared, Clashes::Refuse);
-    findings.extend(more);
-    (table, findings)
 }

@@ -51,7 +51,7 @@ pub(crate) enum Command {
     },
     /// Say everything that is wrong with the HTTP bindings of the mesh, or of any descriptors; exits with 1 on errors
     Check(Sources),
-    /// Print the effective settings as TOML, secrets masked
+    /// Print the effective settings as TOML, secrets masked: of the mesh, or of `malla edge` where there are [upstreams]
     Config,
     /// Bring the stores of all services, or of those named, up to date, and stop
     Migrate {
@@ -62,7 +62,7 @@ pub(crate) enum Command {
 }
 
 /// What the edge stands in front of. More than fits here is in [upstreams.NAME] of the settings.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Edge {
     /// A gRPC server, http://host:port, or several that serve the same, with commas between; repeat it for others
     #[arg(long = "upstream", value_name = "URL")]

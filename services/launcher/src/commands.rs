@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use malla_runtime::auth::Authenticator;
+use malla_runtime::config::Settings;
 use malla_runtime::module::Context;
 
 use crate::cli::{self, Cli, Command, Options, Routes};
@@ -29,21 +30,27 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<()> {
             runtime.block_on(edge::run(settings))
         }
         Command::Routes { command: Some(Routes::Explain { method, target, sources }) } => {
-            let process = Process::read(&cli.options, &[], None, None)?;
-            check::routes(&sources, &method, &target, process.edge.trailing_slash)
+            check::explain(&sources.read(&cli.options)?, &method, &target)
         }
-        Command::Check(sources) => check::check(&sources),
+        Command::Check(sources) => check::check(&sources.read(&cli.options)?),
         Command::Routes { command: None } => {
             // Links are made, so a runtime has to be entered; nothing is called.
             let _entered = runtime.enter();
             routes(&cli.options)
         }
-        Command::Config => {
-            let process = Process::read(&cli.options, &[], None, None)?;
-            print(&process.print().context("the settings cannot be written as TOML")?)
-        }
+        Command::Config => config(&cli.options),
         Command::Migrate { targets } => runtime.block_on(migrate(&cli.options, &targets)),
     }
+}
+
+fn config(options: &Options) -> anyhow::Result<()> {
+    let settings = Settings::load("", options.config.as_deref(), &[])?;
+    let text = if edge::upstreams(&settings)?.is_empty() {
+        Process::read(options, &[], None, None)?.print()
+    } else {
+        edge::Settings::read(options, &cli::Edge::default())?.print()
+    };
+    print(&text.context("the settings cannot be written as TOML")?)
 }
 
 async fn migrate(options: &Options, targets: &[String]) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use malla_runtime::config::{self, Error};
 use malla_runtime::link::Link;
 use malla_runtime::shutdown::{self, Shutdown};
 use malla_runtime::telemetry::{self, Telemetry};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -23,21 +23,21 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::cli::{Edge, Options};
 use crate::output::{self, Row, print};
-use crate::process::{ADMIN, EDGE, address, check_shutdown};
+use crate::process::{ADMIN, EDGE, OFF, address, check_shutdown};
 use crate::run::{self, bind};
 
 /// Section `[upstreams.NAME]`: a gRPC server.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Server {
+pub(crate) struct Server {
     /// `http://host:port`, or several that serve the same.
     address: Addresses,
     /// Full names of the services to serve. Default: all it has.
     #[serde(default)]
-    services: Vec<String>,
+    pub(crate) services: Vec<String>,
     /// Files with its descriptors. Default: none, it is asked by server reflection.
     #[serde(default)]
-    descriptors: Vec<PathBuf>,
+    pub(crate) descriptors: Vec<PathBuf>,
 }
 
 /// What `malla edge` is to do, read and checked as a whole.
@@ -71,13 +71,33 @@ impl Settings {
             admin_address: address(&listen, ADMIN, 9090)?,
             shutdown: settings.section("shutdown")?,
             telemetry: settings.section("telemetry")?,
-            upstreams: settings.section("upstreams")?,
+            upstreams: upstreams(&settings)?,
         };
         read.add_arguments(arguments)?;
         read.edge.check()?;
         check_shutdown(&read.shutdown)?;
         read.telemetry.filter()?;
         Ok(read)
+    }
+
+    /// The effective settings.
+    pub(crate) fn print(&self) -> Result<String, toml::ser::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            listen: BTreeMap<&'static str, String>,
+            shutdown: &'a shutdown::Config,
+            telemetry: &'a telemetry::Config,
+            edge: &'a malla_edge::Config,
+            upstreams: &'a BTreeMap<String, Server>,
+        }
+        let admin = self.admin_address.map_or_else(|| OFF.to_owned(), |address| address.to_string());
+        toml::to_string(&Shown {
+            listen: [(EDGE, self.edge_address.to_string()), (ADMIN, admin)].into(),
+            shutdown: &self.shutdown,
+            telemetry: &self.telemetry,
+            edge: &self.edge,
+            upstreams: &self.upstreams,
+        })
     }
 
     fn add_arguments(&mut self, arguments: &Edge) -> Result<(), Error> {
@@ -102,6 +122,11 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// The servers that settings name; where there are some, the settings are those of `malla edge`.
+pub(crate) fn upstreams(settings: &config::Settings) -> Result<BTreeMap<String, Server>, Error> {
+    settings.section("upstreams")
 }
 
 /// Serves until it is told to stop and has drained. What files say is known before anything is served; what servers say

@@ -11,14 +11,16 @@ use malla_runtime::{auth, guard, link, shutdown, telemetry};
 use serde::Serialize;
 
 use crate::cli::Options;
+use crate::edge::upstreams;
 use crate::modules::{AUTHORITY, MODULES};
 
-const DEFAULTS: &str = include_str!("defaults.toml");
+/// Of the mesh, below all settings.
+pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");
 /// The target that is no service.
 pub(crate) const EDGE: &str = "edge";
 pub(crate) const ADMIN: &str = "admin";
 /// An address of `[listen]` that means: do not listen.
-const OFF: &str = "off";
+pub(crate) const OFF: &str = "off";
 const SECTIONS: [&str; 8] = ["auth", "data_dir", "discovery", "edge", "listen", "server", "shutdown", "telemetry"];
 
 /// The settings of a process, its targets and their own settings.
@@ -59,8 +61,12 @@ impl Process {
             overrides.push((format!("listen.{ADMIN}"), address.to_owned()));
         }
         let settings = Settings::load(DEFAULTS, options.config.as_deref(), &overrides)?;
-        let known: Vec<&str> = SECTIONS.into_iter().chain(MODULES.iter().map(|module| module.name)).collect();
-        settings.refuse_unknown(&known)?;
+        if let Some(name) = upstreams(&settings)?.into_keys().next() {
+            let expected =
+                "only `malla edge` stands in front of such servers: start it with these settings, or leave them out";
+            return Err(Error::invalid("upstreams", name, expected));
+        }
+        settings.refuse_unknown(&sections().collect::<Vec<_>>())?;
         let data_dir: String = settings.section("data_dir")?;
         let mut plans = Vec::new();
         for entry in MODULES {
@@ -210,6 +216,11 @@ impl Process {
             )),
         }
     }
+}
+
+/// The sections that the mesh knows.
+pub(crate) fn sections() -> impl Iterator<Item = &'static str> {
+    SECTIONS.into_iter().chain(MODULES.iter().map(|module| module.name))
 }
 
 /// Where `[listen]` says that something listens; `None` for nowhere.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::given::Origin;
 use super::parameters::PARAMETERS_MAX;
 use super::path::Wrong;
-use super::{HTTP_BODY, RequestPlan, parameters, path, value};
+use super::{HTTP_BODY, RequestOptions, RequestPlan, parameters, path, value};
 use crate::Violation;
 use crate::check::Body;
 use crate::json::{Bound, DecodeOptions, Decoder};
@@ -27,35 +27,37 @@ const NO_FIELDS: &str = "is of a form, and the body of this call has no fields; 
 impl RequestPlan {
     /// Appends what JSON gives; what the path gives too, `records`, it may only repeat.
     pub(super) fn json(&self, text: &[u8], records: &[Vec<u8>], out: &mut Vec<u8>) -> Result<(), Vec<Violation>> {
-        let Self { schema, message, options, .. } = self;
-        let options = DecodeOptions {
-            ignore_unknown: options.lenient || options.ignore_unknown_fields,
-            lenient: options.lenient,
-            exact_values: true,
-            // What the query says again is known by what the body says, and a default is said too.
-            keep_defaults: options.lenient,
-            partial: true,
-            depth_max: DEPTH_MAX,
-            ..DecodeOptions::default()
-        };
+        let Self { schema, message, .. } = self;
+        // What the query says again is known by what the body says, and a default is said too.
+        let options = DecodeOptions { keep_defaults: self.options.lenient, partial: true, ..self.json_options(0) };
         let decoder = Decoder::new(schema, options);
         let bound: Vec<Bound<'_>> =
             self.variables.iter().zip(records).map(|(path, wire)| Bound { path, wire }).collect();
         match self.body {
-            Body::Field(field) => decoder.field(*message, field, text, &bound, out).map_err(|mut violations| {
-                for violation in &mut violations {
-                    violation.field = self.place(&violation.field);
-                }
-                violations
-            }),
+            Body::Field(field) => {
+                let read = decoder.field(*message, field, text, &bound, out);
+                read.map_err(|all| all.into_iter().map(|violation| self.in_body(violation)).collect())
+            }
             _ if self.options.aliases.is_empty() => decoder.message(*message, text, &bound, out),
             _ => {
                 // What is wrong with the text is found in the text itself.
-                let unnamed = Decoder::new(schema, DecodeOptions { ignore_unknown: true, partial: true, ..options });
+                let unnamed = Decoder::new(schema, DecodeOptions { ignore_unknown: true, ..options });
                 unnamed.message(*message, text, &bound, &mut Vec::new())?;
                 let renamed = self.rename(text).map_err(|violation| vec![violation])?;
                 decoder.message(*message, renamed.as_deref().unwrap_or(text), &bound, out)
             }
+        }
+    }
+
+    /// How JSON is read that stands this many messages deep.
+    pub(super) fn json_options(&self, depth: usize) -> DecodeOptions<'static> {
+        let RequestOptions { lenient, ignore_unknown_fields, .. } = self.options;
+        DecodeOptions {
+            ignore_unknown: lenient || ignore_unknown_fields,
+            lenient,
+            exact_values: true,
+            depth_max: DEPTH_MAX.saturating_sub(depth),
+            ..DecodeOptions::default()
         }
     }
 
@@ -99,11 +101,10 @@ impl RequestPlan {
         Ok(field.is_repeated())
     }
 
-    /// A place in the body as one in the message.
-    pub(super) fn place(&self, place: &str) -> String {
-        let Body::Field(at) = self.body else { return place.to_owned() };
-        let dot = if place.is_empty() || place.starts_with('[') { "" } else { "." };
-        format!("{}{dot}{place}", self.schema[self.message].fields[at].name)
+    /// What is wrong in the body, with its place in the message.
+    pub(super) fn in_body(&self, violation: Violation) -> Violation {
+        let Body::Field(at) = self.body else { return violation };
+        violation.within(&self.schema[self.message].fields[at].name)
     }
 
     /// The path of a field that is named in the query, or in a form: there below the field that the body is.

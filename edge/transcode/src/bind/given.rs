@@ -99,9 +99,9 @@ impl<'v> Given<'v> {
     }
 
     /// Takes note of a violation, unless there are more already than are told.
-    pub(super) fn report(&mut self, field: impl Into<String>, description: impl Into<String>) {
+    pub(super) fn report(&mut self, violation: Violation) {
         if !self.is_full() {
-            self.violations.push(Violation::new(field, description));
+            self.violations.push(violation);
         }
     }
 
@@ -167,7 +167,7 @@ impl<'v> Given<'v> {
             let Some(position) = schema[message].position_of(number) else { continue };
             let field = &schema[message].fields[position];
             if let Err(problem) = self.only_member(node, message, field) {
-                self.report(self.place(node, &field.name), problem);
+                self.report(Violation::new(self.place(node, &field.name), problem));
             }
             match (self.fields.get(&(node, number)), field.kind) {
                 (Some(&Said::Inside(inner)), Kind::Message(message)) => self.fields_of(inner, message, content)?,
@@ -177,7 +177,7 @@ impl<'v> Given<'v> {
                 }
                 (None, _) => drop(self.fields.insert((node, number), Said::By(Origin::Body))),
                 (Some(Said::By(_)), _) if !field.is_repeated() => {
-                    self.report(self.place(node, &field.name), "is given twice");
+                    self.report(Violation::new(self.place(node, &field.name), "is given twice"));
                 }
                 _ => {}
             }
@@ -191,7 +191,7 @@ impl<'v> Given<'v> {
             let message = &self.schema[self.nodes[node].message];
             for field in message.fields.iter().filter(|field| field.cardinality == Cardinality::Required) {
                 if !self.fields.contains_key(&(node, field.number)) {
-                    self.report(self.place(node, &field.name), "is required");
+                    self.report(Violation::new(self.place(node, &field.name), "is required"));
                 }
             }
         }

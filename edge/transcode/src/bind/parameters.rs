@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use super::given::{Given, Origin, Said};
-use super::{RequestPlan, path, value};
+use super::value::{self, wrong};
+use super::{RequestPlan, path};
+use crate::Violation;
 use crate::check::Body;
 use crate::percent::{self, DecodeError, Keep};
 
@@ -46,7 +48,7 @@ impl Parameters<'_, '_> {
     pub(super) fn bind(mut self, text: &str) {
         let options = &self.plan.options;
         if pairs(text).count() > PARAMETERS_MAX {
-            return self.given.report("", format!("more than {PARAMETERS_MAX} parameters"));
+            return self.given.report(Violation::new("", format!("more than {PARAMETERS_MAX} parameters")));
         }
         let rounds: &[bool] = if options.aliases.is_empty() { &[false] } else { &[false, true] };
         for round in rounds {
@@ -61,36 +63,37 @@ impl Parameters<'_, '_> {
                 if self.given.is_full() {
                     return;
                 }
-                let value = decode(raw_value, options.lenient).map_err(|error| error.to_string());
+                let value = decode(raw_value, options.lenient).map_err(|error| wrong(error.to_string()));
                 let path = alias.map_or(&*name, String::as_str);
-                if let Err(description) = value.and_then(|value| self.parameter(path, &value)) {
+                for violation in value.and_then(|value| self.parameter(path, &value)).err().into_iter().flatten() {
+                    let violation = violation.within(&name);
                     let is_body = self.origin == Origin::Body;
-                    let place = if is_body { self.plan.place(&name) } else { name.into_owned() };
-                    self.given.report(place, description);
+                    self.given.report(if is_body { self.plan.in_body(violation) } else { violation });
                 }
             }
         }
     }
 
-    fn parameter(&mut self, name: &str, value: &str) -> Result<(), String> {
+    fn parameter(&mut self, name: &str, value: &str) -> Result<(), Vec<Violation>> {
         let RequestPlan { schema, message, body, options, .. } = self.plan;
         if self.origin == Origin::Query && *body == Body::Whole && !options.lenient {
-            return Err("belongs in the body, which carries all fields of this call".to_owned());
+            return Err(wrong("belongs in the body, which carries all fields of this call"));
         }
         let (path, key) = match self.plan.resolve(self.origin, name) {
             Err(_) if options.lenient || options.ignore_unknown_parameters => return Ok(()),
-            resolved => resolved?,
+            resolved => resolved.map_err(wrong)?,
         };
         if self.origin == Origin::Query && matches!(*body, Body::Field(field) if path.first() == Some(&field)) {
-            return Err("is carried by the body".to_owned());
+            return Err(wrong("is carried by the body"));
         }
         let field = path::last(schema, *message, &path);
+        let reader = self.plan.reader(self.origin == Origin::Query, path.len() + usize::from(key.is_some()));
         let mut record = Vec::new();
         let key = match key {
-            Some(key) => Some(value::put_entry(schema, field, key, value, options.lenient, &mut record)?),
-            None => value::put(schema, field, value, options.lenient, &mut record).map(|()| None)?,
+            Some(key) => Some(reader.put_entry(field, key, value, &mut record)?),
+            None => reader.put(field, value, &mut record).map(|()| None)?,
         };
-        if self.given.claim(&path, key, Said::By(self.origin), &record)? {
+        if self.given.claim(&path, key, Said::By(self.origin), &record).map_err(wrong)? {
             value::put_within(schema, *message, &path[..path.len() - 1], &record, self.out);
         }
         Ok(())

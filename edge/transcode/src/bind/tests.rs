@@ -9,11 +9,13 @@ use crate::fixture;
 use crate::rule::{Binding, Declared};
 
 mod contradictions;
+mod parameters;
 
 const PROTO: &str = r#"
 syntax = "proto3";
 package test.v1;
 import "google/api/httpbody.proto";
+import "google/protobuf/any.proto";
 import "google/protobuf/duration.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/struct.proto";
@@ -34,7 +36,8 @@ message Everything {
   google.protobuf.StringValue text = 21; optional int32 maybe = 22; google.protobuf.Value any = 23;
   int32 page_size = 24; map<string, Sub> sub_map = 25; map<int32, Color> colors = 26;
   repeated int32 loose = 27 [packed = false]; google.protobuf.Struct object = 29;
-  google.protobuf.Int64Value size = 30; google.protobuf.BytesValue blob = 31;
+  google.protobuf.ListValue list = 30; google.protobuf.Any detail = 31; repeated google.protobuf.Value values = 32;
+  map<string, google.protobuf.Value> value_map = 33; google.protobuf.Int64Value size = 34; google.protobuf.BytesValue blob = 35;
 }
 message Sub { string name = 1; Sub deep = 2; int32 count = 3; }
 message PushRequest { string queue = 1; google.protobuf.Value body = 2; }
@@ -153,6 +156,9 @@ fn query_is_refused_by_name() {
         ("subs[0].name=x", "subs[0].name: subs has no fields to name"),
         ("sub=x", "sub: is a message; name one of its fields"),
         ("any=1", "any: is a message; name one of its fields"),
+        ("object={}", "object: may be any JSON, which only a body can hold here"),
+        ("list=[]", "list: may be any JSON"),
+        ("detail=1", "detail: is a message; name one of its fields"),
         ("labels=x", "labels: is a map; write labels[key]=value"),
         ("labels[a]=1&labels[a]=2", "labels[a]: is given twice"),
         ("sub_map[a]=1", "sub_map[a]: is a message"),

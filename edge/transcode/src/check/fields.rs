@@ -125,7 +125,9 @@ pub(super) fn unbound(declared: &Declared<'_>, template: &Template, body: Body, 
             continue;
         }
         let message = format!("\"{}\" can be set by neither path, query nor body", field.name);
-        findings.push(declared.finding(Code::UnboundField, message).help("let the body be \"*\" or this field"));
+        let help = if is_any_json(schema, field.kind) { ", or take it as JSON (json_parameters)" } else { "" };
+        let help = format!("let the body be \"*\" or this field{help}");
+        findings.push(declared.finding(Code::UnboundField, message).help(help));
     }
 }
 
@@ -139,6 +141,15 @@ fn fits_query(schema: &Schema, field: &Field) -> bool {
         (Cardinality::Repeated { .. }, kind) => is_one_text(kind),
         (_, Kind::Message(id)) => schema[id].well_known != Some(WellKnown::Any) && !is_group(schema, field),
         _ => true,
+    }
+}
+
+/// Whether values are, or of a map have, JSON of any form.
+fn is_any_json(schema: &Schema, kind: Kind) -> bool {
+    let Kind::Message(id) = kind else { return false };
+    match schema[id].well_known {
+        Some(known) => known.is_any_json(),
+        None => schema[id].map_entry && schema[id].field("value").is_some_and(|value| is_any_json(schema, value.kind)),
     }
 }
 

@@ -95,6 +95,8 @@ codes! {
     NoPattern = "no-pattern", Warning;
     /// `additional_bindings` within `additional_bindings`.
     NestedBindings = "nested-bindings", Error;
+    /// An additional binding has another `body` than its rule (AIP-127).
+    BodyDiffers = "body-differs", Warning;
     /// A configuration's selector matches no method.
     UnknownSelector = "unknown-selector", Error;
     /// A variable names no field.

@@ -74,7 +74,7 @@ fn right_rules_find_nothing() {
     }
 }
 
-/// Items 9 to 14.
+/// Items 9 to 14, and AIP-127 with the last.
 #[test]
 fn wrong_rules_are_told_with_what_to_do() {
     for (rule, expected) in [
@@ -111,6 +111,14 @@ fn wrong_rules_are_told_with_what_to_do() {
         ),
         (r#"post: "/a/{id}" body: "id""#, "error[variable-is-body]: {id} is also the body"),
         (r#"get: "/a" body: "*""#, "warning[unusual-body]: a GET request has a body; some proxies and clients drop it"),
+        (
+            r#"get: "/a" additional_bindings { post: "/b" body: "*" } additional_bindings { post: "/c" body: "sub" }"#,
+            "warning[body-differs]: its body is *, that of its method's first binding none; AIP-127 wants one body for all of \
+             them: make them the same, or give it a method of its own | \
+             warning[body-differs]: its body is sub, that of its method's first binding none; AIP-127 wants one body for all \
+             of them: make them the same, or give it a method of its own",
+        ),
+        (r#"put: "/a" body: "sub" additional_bindings { patch: "/a" body: "sub" }"#, ""),
         (r#"custom { kind: "A B" path: "/a" }"#, r#"error[bad-method]: "A B" is no HTTP method"#),
         (r#"custom { path: "/a" }"#, r#"error[bad-method]: "" is no HTTP method"#),
     ] {

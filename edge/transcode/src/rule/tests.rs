@@ -113,6 +113,9 @@ http:
     assert_eq!(
         findings,
         [
+            "shop.yaml:9: warning[body-differs]: shop.Items.Get: \"GET /v2/short/{id}\": its body is none, that of its \
+             method's first binding id; AIP-127 wants one body for all of them: make them the same, or give it a method of \
+             its own",
             "shop.yaml:16: error[unknown-selector]: shop.Items.Pit: \"GET /pit\": its selector matches no method; did you \
           mean \"shop.Items.Put\"?"
         ]

@@ -47,7 +47,7 @@ fn what_is_wrong_says_what_would_be_right() {
     assert_eq!(put("e", "BLUEBERRY", false).unwrap_err(), "must be one of ZERO, ONE");
     assert_eq!(put("d", "1m", false).unwrap_err(), "must be seconds like 1.5s, at most 315576000000");
     assert_eq!(put("child", "x", false).unwrap_err(), "is a message; name one of its fields");
-    assert_eq!(put("z", "{}", false).unwrap_err(), "is a message; name one of its fields");
+    assert_eq!(put("z", "{}", false).unwrap_err(), "may be any JSON, which only a body can hold here");
     assert_eq!(put("f", "inf", false).unwrap_err(), "must be a number that fits a float");
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -19,15 +20,17 @@ use malla_transcode::table::{Rule, Table};
 use malla_transcode::template::Segment;
 use protox::file::{ChainFileResolver, GoogleFileResolver, IncludeFileResolver};
 
+mod bound;
+
 fn main() -> anyhow::Result<()> {
     let protos = std::env::args_os().nth(1).map(PathBuf::from).context("usage: googleapis FOLDER [SET]")?;
     let descriptors = compile(&protos)?;
     if let Some(set) = std::env::args_os().nth(2) {
         std::fs::write(set, &descriptors)?;
     }
-    let schema = Schema::new(&[&descriptors])?;
+    let schema = Arc::new(Schema::new(&[&descriptors])?);
     let methods: Vec<_> =
-        schema.services().iter().flat_map(|service| &service.methods).map(|method| (&schema, method)).collect();
+        schema.services().iter().flat_map(|service| &service.methods).map(|method| (&*schema, method)).collect();
     let (declared, mut findings) = declare(&methods, &Config::default(), false);
     println!("{} methods, {} bindings", methods.len(), declared.len());
     let by_text = clashes_by_text(&declared);
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
     );
     ensure!(told == by_text.0, "the clashes that were told are not those there are");
     let paths = round_trip(&table, &findings)?;
+    bound::try_all(&schema, &descriptors, &table, |rule| path_of(rule).1)?;
     measure(&table, &paths)
 }
 
@@ -147,7 +151,8 @@ fn round_trip(table: &Table<Route<'_>>, findings: &[Finding]) -> anyhow::Result<
     Ok(paths)
 }
 
-/// A path for a binding, and the texts of its variables: a word of its own in each `*`, two in `**`.
+/// A path for a binding, and the texts of its variables: a word of its own in each `*`, two in `**`; what is no string
+/// has a value of its type.
 fn path_of(rule: &Rule<Route<'_>>) -> (String, Vec<String>) {
     let mut segments = Vec::new();
     for (at, segment) in rule.template.segments.iter().enumerate() {
@@ -156,6 +161,13 @@ fn path_of(rule: &Rule<Route<'_>>) -> (String, Vec<String>) {
             Segment::Single => format!("word-{at}"),
             Segment::Multi => format!("word-{at}/more"),
         });
+    }
+    for (variable, path) in rule.template.variables.iter().zip(&rule.value.variables) {
+        let field = bound::fields(rule.value.schema(), &rule.value, path).pop();
+        let value = field.and_then(|field| bound::values(rule.value.schema(), field.kind));
+        if let (Some((text, _)), 1) = (value, variable.end - variable.start) {
+            segments[variable.start] = text.to_owned();
+        }
     }
     let texts = rule.template.variables.iter().map(|variable| segments[variable.start..variable.end].join("/"));
     let verb = rule.template.verb.as_ref().map_or(String::new(), |verb| format!(":{verb}"));
