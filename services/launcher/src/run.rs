@@ -224,6 +224,11 @@ async fn serve(
         let health = started.iter().map(|(_, service)| service.health.clone()).collect();
         servers.spawn(admin::serve(listener, Admin { telemetry, health }, shutdown.clone()));
     }
+    let shutdown = shutdown.clone();
+    servers.spawn(async move {
+        shutdown.drained().await;
+        Ok(())
+    });
     while let Some(ended) = servers.join_next().await {
         ended??;
     }

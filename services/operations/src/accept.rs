@@ -1,5 +1,6 @@
 //! `malla.operations.v1`: accepts calls for later. What it answers with an operation will be carried out or end with an
-//! error; what it refuses will not be carried out.
+//! error. What it refuses will not be carried out, unless its promise was written and its caller never heard: the store
+//! took too long over that one commit, or its answer was lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,9 +9,10 @@ use malla_contracts::malla::operations::v1 as proto;
 use malla_contracts::malla::operations::v1::operations_service_server::OperationsService;
 use malla_runtime::status::Invalid;
 use malla_storage::keyed::KEY_CHARS_MAX;
+use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
-use crate::doorbell::{Doorbell, Unheard};
+use crate::doorbell::Doorbell;
 use crate::error::Error;
 use crate::mesh;
 use crate::service::operation;
@@ -29,37 +31,38 @@ const PROMISE_TIMEOUT: Duration = Duration::from_millis(600);
 pub(crate) struct Accepting {
     calls: Arc<Calls>,
     bell: Arc<dyn Doorbell>,
+    /// Rung when a call is promised.
+    promised: Arc<Notify>,
+    promise_timeout: Duration,
 }
 
 impl Accepting {
-    pub(crate) fn new(calls: Arc<Calls>, bell: Arc<dyn Doorbell>) -> Self {
-        Self { calls, bell }
+    pub(crate) fn new(calls: Arc<Calls>, bell: Arc<dyn Doorbell>, promised: Arc<Notify>) -> Self {
+        Self { calls, bell, promised, promise_timeout: PROMISE_TIMEOUT }
     }
 
     /// The row is stored first and the bell rung next, so that no ring is without its row. Only when both were done is
-    /// the call accepted.
+    /// the call promised; before that no worker takes it.
     async fn accept(&self, draft: Draft) -> Result<Call, Error> {
         let asked = Instant::now();
+        let in_time = || asked.elapsed() <= self.promise_timeout;
         let call = self.calls.insert(draft).await?;
         if call.confirmed {
             return Ok(call);
         }
-        let late = || Unheard("it took too long to store the call".to_owned());
-        let rung = if asked.elapsed() > PROMISE_TIMEOUT { Err(late()) } else { self.bell.ring(&call.id).await };
-        match rung.and_then(|()| if asked.elapsed() > PROMISE_TIMEOUT { Err(late()) } else { Ok(()) }) {
-            Ok(()) => match self.calls.confirm(&call.id).await? {
-                true => Ok(call),
-                false => Err(Error::NotPromised),
-            },
-            Err(unheard) => {
-                tracing::warn!(operation.id = call.id, error = %unheard, "a call cannot be deferred");
-                if self.calls.take_back(&call.id).await? {
-                    return Err(Error::NotPromised);
-                }
-                // Begun, or promised to another who came with the same key.
-                self.calls.find(&call.id).await?.ok_or(Error::NotPromised)
+        match self.bell.ring(&call.id).await {
+            Ok(()) if self.calls.confirm(&call.id, in_time).await? => {
+                self.promised.notify_waiters();
+                return Ok(call);
             }
+            Ok(()) => tracing::warn!(operation.id = call.id, "a call was not deferred: the store took too long"),
+            Err(error) => tracing::warn!(operation.id = call.id, %error, "a call cannot be deferred"),
         }
+        if self.calls.take_back(&call.id).await? {
+            return Err(Error::NotPromised);
+        }
+        // Promised to another who came with the same key?
+        self.calls.find(&call.id).await?.ok_or(Error::NotPromised)
     }
 }
 
@@ -74,7 +77,7 @@ impl OperationsService for Accepting {
         // A task of its own: a caller that leaves must not leave a call half accepted.
         let accepted = tokio::spawn(async move { accepting.accept(draft).await }).await;
         let call = accepted.map_err(|error| malla_runtime::status::internal(&error))??;
-        Ok(Response::new(proto::AcceptCallResponse { operation: Some(operation(call)?) }))
+        Ok(Response::new(proto::AcceptCallResponse { operation: Some(operation(call.into())?) }))
     }
 }
 

@@ -23,10 +23,12 @@ pub(crate) enum Error {
     NotDone(String),
     #[error("the Idempotency-Key was used for another request; choose a new one")]
     KeyReused,
-    #[error("too many calls wait to be carried out")]
+    #[error("too many calls are kept for later; come again when some have ended")]
     Full,
     #[error("the call cannot be accepted for later at the moment; it was not carried out")]
     NotPromised,
+    #[error("the machine has no random numbers")]
+    Random,
     #[error("a stored result cannot be read")]
     Unreadable(#[from] prost::DecodeError),
     #[error("store: {0}")]
@@ -43,7 +45,7 @@ impl From<Error> for Status {
             Error::KeyReused => keyed::reused(error.to_string()),
             Error::Full => status::exhausted(error.to_string(), RETRY_AFTER),
             Error::NotPromised => status::unavailable(error.to_string(), RETRY_AFTER),
-            Error::Unreadable(_) => status::internal(&error),
+            Error::Random | Error::Unreadable(_) => status::internal(&error),
             Error::Store(error) => database::status(&error),
         }
     }

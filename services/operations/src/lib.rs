@@ -73,18 +73,20 @@ impl Module for Operations {
         };
         tokio::spawn(sweeper::run("operations", context.shutdown.clone(), sweep));
         let bell = doorbell(&config, &context).await?;
-        let ended = Arc::new(Notify::new());
+        let (promised, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let worker = Worker {
             calls: calls.clone(),
             bell: bell.clone(),
             mesh: Arc::new(mesh::Mesh::new(&context, config.attempt())?),
+            promised: promised.clone(),
             ended: ended.clone(),
             clock,
             metrics: Metrics::default(),
+            places: Arc::default(),
             shutdown: context.shutdown.clone(),
         };
-        tokio::spawn(Arc::new(worker).run());
-        let accepting = accept::Accepting::new(calls.clone(), bell.clone());
+        context.shutdown.spawn(Arc::new(worker).run());
+        let accepting = accept::Accepting::new(calls.clone(), bell.clone(), promised);
         let service = service::Service::new(calls, ended, context.shutdown);
         let routes = Routes::new(OperationsServer::new(service)).add_service(OperationsServiceServer::new(accepting));
         Ok(Running { routes, store: place, probe: Some(both(probe, bell)) })

@@ -2,6 +2,7 @@
 
 mod m001_operations;
 mod m002_deferral;
+mod m003_room;
 
 use sea_orm_migration::prelude::*;
 
@@ -12,6 +13,6 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m001_operations::Migration), Box::new(m002_deferral::Migration)]
+        vec![Box::new(m001_operations::Migration), Box::new(m002_deferral::Migration), Box::new(m003_room::Migration)]
     }
 }

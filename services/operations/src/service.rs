@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
 use crate::error::Error;
-use crate::store::{Call, Calls, Place, State};
+use crate::store::{Calls, Entry, Place, Seen, State};
 
 const COLLECTION: &str = "operations";
 const METADATA_TYPE: &str = "type.googleapis.com/malla.operations.v1.OperationMetadata";
@@ -54,10 +54,11 @@ impl Operations for Service {
         check_list(&request)?;
         let size = page::size(request.page_size, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)?;
         let before = page::parsed_key(&request.page_token, Place::parse)?;
-        let mut calls = self.calls.list(&owner, before.as_ref(), size + 1).await?;
-        let size = size.min(page::fitting(calls.iter().map(Call::result_bytes)));
-        let next_page_token = page::cut(&mut calls, size, Call::place);
-        let operations = calls.into_iter().map(operation).collect::<Result<_, _>>()?;
+        let mut entries = self.calls.entries(&owner, before.as_ref(), size + 1).await?;
+        let size = size.min(page::fitting(entries.iter().map(Entry::bytes)));
+        let next_page_token = page::cut(&mut entries, size, Entry::place);
+        let operations =
+            self.calls.read(&owner, entries).await?.into_iter().map(operation).collect::<Result<_, _>>()?;
         Ok(Response::new(proto::ListOperationsResponse { operations, next_page_token, unreachable: Vec::new() }))
     }
 
@@ -91,7 +92,7 @@ impl Operations for Service {
         let proto::WaitOperationRequest { name, timeout } = request.into_inner();
         let (id, limit) = (id(&name)?, limit(timeout)?);
         let look = || self.calls.get(&owner, id);
-        let call = wait::until(&self.ended, limit, &self.shutdown, look, Call::is_done).await?;
+        let call = wait::until(&self.ended, limit, &self.shutdown, look, Seen::is_done).await?;
         Ok(Response::new(operation(call)?))
     }
 }
@@ -128,7 +129,7 @@ fn limit(timeout: Option<prost_types::Duration>) -> Result<Duration, Error> {
 }
 
 /// A call as clients see it.
-pub(crate) fn operation(call: Call) -> Result<proto::Operation, Error> {
+pub(crate) fn operation(call: Seen) -> Result<proto::Operation, Error> {
     let done = call.is_done();
     let metadata = OperationMetadata {
         method: call.method,

@@ -6,33 +6,44 @@ use malla_runtime::status::shown;
 use malla_storage::database::{Clock, Store};
 use prost::Message as _;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, ExprTrait as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{Condition, ExprTrait as _, QueryOrder as _, QuerySelect as _, Select, UpdateMany};
 use tonic::Code;
 
 use crate::config::Config;
 use crate::error::Error;
 
 mod entity;
+mod promise;
 mod work;
 
 use entity::Column;
-pub(crate) use entity::{Model as Call, State};
-pub(crate) use work::{Draft, Outcome, Stats};
+pub(crate) use entity::{Model as Call, Seen, State};
+pub(crate) use promise::{Draft, Standing};
+pub(crate) use work::{Outcome, Stats};
 
-impl Call {
-    /// Whether it has ended, one way or another.
-    pub(crate) fn is_done(&self) -> bool {
-        DONE.contains(&self.state)
-    }
+/// Calls removed in one statement of a sweep, so that others get their turn.
+const SWEEP_MAX: u64 = 500;
+/// How long a call may be stored without a promise: whoever was to be promised it was told otherwise long ago.
+const UNPROMISED_MS: i64 = 60_000;
 
+/// A call in a list, before it is read.
+#[derive(Clone, Debug, DerivePartialModel)]
+#[sea_orm(entity = "entity::Entity")]
+pub(crate) struct Entry {
+    id: String,
+    created_ms: i64,
+    stored_bytes: i64,
+}
+
+impl Entry {
     /// Its place in a list, as text.
     pub(crate) fn place(&self) -> String {
         format!("{}-{}", self.created_ms, self.id)
     }
 
-    /// The size of what it ended with.
-    pub(crate) fn result_bytes(&self) -> usize {
-        [&self.response, &self.error].into_iter().flatten().map(Vec::len).sum()
+    /// At least the size of its result, if it has ended.
+    pub(crate) fn bytes(&self) -> usize {
+        usize::try_from(self.stored_bytes).unwrap_or(0)
     }
 }
 
@@ -44,15 +55,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Reads what [`Call::place`] wrote.
+    /// Reads what [`Entry::place`] wrote.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (created_ms, id) = text.split_once('-')?;
         Some(Self { created_ms: created_ms.parse().ok()?, id: id.to_owned() })
     }
 }
-
-/// The states of calls that have ended.
-const DONE: [State; 2] = [State::Done, State::Cancelled];
 
 /// All deferred calls.
 pub(crate) struct Calls {
@@ -67,20 +75,32 @@ impl Calls {
     }
 
     /// One call.
-    pub(crate) async fn get(&self, owner: &str, id: &str) -> Result<Call, Error> {
+    pub(crate) async fn get(&self, owner: &str, id: &str) -> Result<Seen, Error> {
         let known = entity::Entity::find().filter(self.known(owner)).filter(Column::Id.eq(id));
-        known.one(&self.store.connection).await?.ok_or_else(|| Error::Unknown(shown(id)))
+        known.into_partial_model().one(&self.store.connection).await?.ok_or_else(|| Error::Unknown(shown(id)))
     }
 
-    /// Up to `limit` calls of a user accepted before the one at this place, newest first.
-    pub(crate) async fn list(&self, owner: &str, before: Option<&Place>, limit: u32) -> Result<Vec<Call>, Error> {
-        let mut known = entity::Entity::find().filter(self.known(owner)).filter(Column::Owner.eq(owner));
+    /// Where up to `limit` calls of a user are that were accepted before the one at this place, newest first, and how big
+    /// they are: read whole, they may be too many.
+    pub(crate) async fn entries(&self, owner: &str, before: Option<&Place>, limit: u32) -> Result<Vec<Entry>, Error> {
+        let mut known = self.newest(owner);
         if let Some(Place { created_ms, id }) = before {
             let same_time = Column::CreatedMs.eq(*created_ms).and(Column::Id.lt(id));
             known = known.filter(Column::CreatedMs.lt(*created_ms).or(same_time));
         }
-        let newest = known.order_by_desc(Column::CreatedMs).order_by_desc(Column::Id);
-        Ok(newest.limit(u64::from(limit)).all(&self.store.connection).await?)
+        Ok(known.limit(u64::from(limit)).into_partial_model().all(&self.store.connection).await?)
+    }
+
+    /// The calls of a user at these entries, but for those that are gone meanwhile.
+    pub(crate) async fn read(&self, owner: &str, entries: Vec<Entry>) -> Result<Vec<Seen>, Error> {
+        let ids = entries.into_iter().map(|entry| entry.id);
+        let known = self.newest(owner).filter(Column::Id.is_in(ids));
+        Ok(known.into_partial_model().all(&self.store.connection).await?)
+    }
+
+    fn newest(&self, owner: &str) -> Select<entity::Entity> {
+        let known = entity::Entity::find().filter(self.known(owner)).filter(Column::Owner.eq(owner));
+        known.order_by_desc(Column::CreatedMs).order_by_desc(Column::Id)
     }
 
     /// Ends a call that is not under way. One that is is left alone: its service may be at work already.
@@ -90,11 +110,10 @@ impl Calls {
         for (attempts, message) in [(Column::Attempts.eq(0), first), (Column::Attempts.gt(0), later)] {
             let now = (self.clock)();
             let error = rpc::Status { code: Code::Cancelled.into(), message: message.to_owned(), details: Vec::new() };
-            let cancelled = entity::Entity::update_many()
-                .col_expr(Column::State, Expr::value(State::Cancelled))
-                .col_expr(Column::Error, Expr::value(error.encode_to_vec()))
-                .col_expr(Column::ModifiedMs, Expr::value(now))
-                .col_expr(Column::ExpiresMs, Expr::value(now + self.config.retention_ms))
+            let error = error.encode_to_vec();
+            let cancelled = self
+                .ended(entity::Entity::update_many(), State::Cancelled, &error, now)
+                .col_expr(Column::Error, Expr::value(error))
                 .filter(self.known(owner))
                 .filter(Column::Id.eq(id))
                 .filter(Column::State.eq(State::Queued))
@@ -113,7 +132,7 @@ impl Calls {
         let deleted = entity::Entity::delete_many()
             .filter(self.known(owner))
             .filter(Column::Id.eq(id))
-            .filter(Column::State.is_in(DONE))
+            .filter(Column::State.is_in(State::ENDED))
             .exec(&self.store.connection)
             .await?;
         if deleted.rows_affected > 0 {
@@ -122,16 +141,51 @@ impl Calls {
         self.get(owner, id).await.and_then(|call| Err(Error::NotDone(call.id)))
     }
 
-    /// Removes the calls whose retention is over, and returns how many.
+    /// What is the same of all ends: the result takes the request's place.
+    fn ended(
+        &self,
+        update: UpdateMany<entity::Entity>,
+        state: State,
+        result: &[u8],
+        now: i64,
+    ) -> UpdateMany<entity::Entity> {
+        update
+            .col_expr(Column::State, Expr::value(state))
+            .col_expr(Column::Request, Expr::value(Vec::<u8>::new()))
+            .col_expr(Column::StoredBytes, Expr::value(promise::stored_bytes(result)))
+            .col_expr(Column::ModifiedMs, Expr::value(now))
+            .col_expr(Column::ExpiresMs, Expr::value(now + self.config.retention_ms))
+    }
+
+    /// Removes the calls whose retention is over and those that were never promised, and returns how many.
     pub(crate) async fn sweep(&self) -> Result<u64, Error> {
-        let expired = Column::ExpiresMs.lte((self.clock)());
-        Ok(entity::Entity::delete_many().filter(expired).exec(&self.store.connection).await?.rows_affected)
+        let now = (self.clock)();
+        let expired = Condition::all().add(Column::ExpiresMs.lte(now));
+        let unpromised = Condition::all()
+            .add(Column::State.eq(State::Queued))
+            .add(Column::NextAttemptMs.lte(now - UNPROMISED_MS))
+            .add(Column::Confirmed.eq(false));
+        Ok(self.remove(expired).await? + self.remove(unpromised).await?)
+    }
+
+    async fn remove(&self, which: Condition) -> Result<u64, DbErr> {
+        let mut removed = 0;
+        loop {
+            let ids = entity::Entity::find().select_only().column(Column::Id).filter(which.clone()).limit(SWEEP_MAX);
+            let ids: Vec<String> = ids.into_tuple().all(&self.store.connection).await?;
+            // Asked again: it may have been promised since.
+            let delete = entity::Entity::delete_many().filter(Column::Id.is_in(&ids)).filter(which.clone());
+            removed += delete.exec(&self.store.connection).await?.rows_affected;
+            if (ids.len() as u64) < SWEEP_MAX {
+                return Ok(removed);
+            }
+        }
     }
 
     /// What exists for a caller.
     fn known(&self, owner: &str) -> Condition {
         let kept = Condition::any().add(Column::ExpiresMs.is_null()).add(Column::ExpiresMs.gt((self.clock)()));
-        Condition::all().add(Column::Owner.is_in([owner, ""])).add(kept)
+        Condition::all().add(Column::Owner.is_in([owner, ""])).add(Column::Confirmed.eq(true)).add(kept)
     }
 }
 

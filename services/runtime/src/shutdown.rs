@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Section `[shutdown]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,7 @@ impl Default for Config {
 pub struct Shutdown {
     unready: CancellationToken,
     draining: CancellationToken,
+    work: TaskTracker,
     drain: Duration,
 }
 
@@ -48,6 +50,18 @@ impl Shutdown {
     /// Ends when listeners have to close and streams to end. Cancel safe.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
+    }
+
+    /// Does work that no listener waits for, and that is not to be cut before the drain's deadline.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.work.spawn(work);
+    }
+
+    /// Ends when the process drains and spawned work has ended, or has had its time.
+    pub async fn drained(&self) {
+        self.draining().await;
+        self.work.close();
+        let _cut = tokio::time::timeout(self.drain, self.work.wait()).await;
     }
 
     /// How long work in flight may take to end once draining.
@@ -83,3 +97,6 @@ pub async fn on_signal(shutdown: Shutdown, config: Config) -> std::io::Result<()
     shutdown.begin(notice).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

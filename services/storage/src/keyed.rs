@@ -29,10 +29,10 @@ use tracing::Instrument as _;
 use crate::database::Scope;
 
 mod answers;
-mod fingerprint;
+pub mod fingerprint;
 mod migration;
 
-pub use answers::Answers;
+pub use answers::{Answers, KEPT_MS};
 pub use migration::Migration;
 
 use answers::{Attempt, Claim};

@@ -30,7 +30,8 @@ impl Doorbell for Fragile {
 
 async fn accepting(broken: bool) -> (Accepting, Arc<Fragile>, Bench) {
     let (bench, bell) = (bench(Place::sqlite()).await, Arc::new(Fragile(AtomicBool::new(broken))));
-    (Accepting::new(bench.calls.clone(), bell.clone()), bell, bench)
+    let accepting = Accepting::new(bench.calls.clone(), bell.clone(), Arc::default());
+    (Accepting { promise_timeout: Duration::from_secs(60), ..accepting }, bell, bench)
 }
 
 fn call(key: &str) -> proto::AcceptCallRequest {
@@ -54,7 +55,7 @@ async fn an_accepted_call_is_stored_and_the_same_key_finds_it_again() {
     let (accepting, _bell, bench) = accepting(false).await;
     let name = accept(&accepting, call("k")).await.expect("accepted");
     assert_eq!(accept(&accepting, call("k")).await, Ok(name.clone()));
-    let stored = bench.calls.get("1", name.trim_start_matches("operations/")).await.expect("stored");
+    let stored = bench.row(name.trim_start_matches("operations/")).await;
     assert!((stored.confirmed, stored.username.as_str()) == (true, "ana"));
     let other = proto::AcceptCallRequest { request: b"2".to_vec().into(), ..call("k") };
     assert_eq!(accept(&accepting, other).await, Err(Code::AlreadyExists));
@@ -66,6 +67,15 @@ async fn what_the_bell_was_not_rung_for_is_refused_and_never_carried_out() {
     assert_eq!(accept(&accepting, call("k")).await, Err(Code::Unavailable));
     assert_eq!(bench.calls.stats().await.expect("counts").queued, 0);
     bell.0.store(false, Ordering::SeqCst);
+    accept(&accepting, call("k")).await.expect("the key is free again");
+}
+
+#[tokio::test]
+async fn what_was_rung_for_too_late_is_refused_and_never_carried_out() {
+    let (accepting, _bell, bench) = accepting(false).await;
+    let late = Accepting { promise_timeout: Duration::ZERO, ..accepting.clone() };
+    assert_eq!(accept(&late, call("k")).await, Err(Code::Unavailable));
+    assert_eq!(bench.calls.stats().await.expect("counts").queued, 0);
     accept(&accepting, call("k")).await.expect("the key is free again");
 }
 

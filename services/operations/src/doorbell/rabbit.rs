@@ -29,6 +29,10 @@ const DELIVERIES_MAX: i64 = 5;
 const MESSAGES_MAX: i64 = 100_000;
 /// Messages a process is given at once.
 pub(super) const PREFETCH: u16 = 16;
+/// Messages the queue of the dead holds, and for how long. They are for people: their calls are rung for again. The oldest
+/// make room.
+const DEAD_MAX: i64 = 10_000;
+const DEAD_MS: i64 = 7 * 86_400_000;
 const HEARTBEAT_S: u16 = 15;
 /// A broker that has just started may take its time over a quorum queue.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -218,7 +222,11 @@ async fn declare(channel: &Channel) -> Result<(), lapin::Error> {
     let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(DEAD.into(), ExchangeKind::Fanout, exchange, FieldTable::default()).await?;
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(DEAD.into(), durable, quorum()).await?;
+    let mut arguments = quorum();
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(DEAD_MAX));
+    arguments.insert("x-overflow".into(), text("drop-head"));
+    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(DEAD_MS));
+    channel.queue_declare(DEAD.into(), durable, arguments).await?;
     channel.queue_bind(DEAD.into(), DEAD.into(), "".into(), QueueBindOptions::default(), FieldTable::default()).await?;
     let mut arguments = quorum();
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERIES_MAX));

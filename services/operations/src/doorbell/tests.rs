@@ -36,33 +36,40 @@ async fn heard(bell: &dyn Doorbell) -> Ring {
     timeout(SOON, bell.heard()).await.expect("a ring")
 }
 
-async fn rung(bell: &dyn Doorbell, id: &str) {
+/// Rings until that was confirmed, and tells how often: a busy machine may not manage it in the time there is, and what was
+/// not confirmed may be heard all the same.
+async fn rung(bell: &dyn Doorbell, id: &str) -> usize {
     timeout(SOON, async {
+        let mut rings = 1;
         while bell.ring(id).await.is_err() {
+            rings += 1;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        rings
     })
     .await
-    .unwrap_or_else(|_| panic!("{id}: the doorbell does not recover, well: {}", bell.is_well()));
+    .unwrap_or_else(|_| panic!("{id}: the doorbell does not recover, well: {}", bell.is_well()))
 }
 
 async fn contract(bell: &dyn Doorbell) {
     assert!(bell.is_well());
-    bell.ring("before anybody listens").await.expect("heard later");
-    let ring = heard(bell).await;
-    assert_eq!(ring.id, "before anybody listens");
-    ring.done().await;
+    rung(bell, "before anybody listens").await;
+    all_heard(bell, &BTreeSet::from(["before anybody listens".to_owned()])).await;
     let ids: BTreeSet<String> = (0..50).map(|id| id.to_string()).collect();
     for id in &ids {
-        bell.ring(id).await.expect("heard");
+        rung(bell, id).await;
     }
-    let mut seen = BTreeSet::new();
-    while seen.len() < ids.len() {
+    all_heard(bell, &ids).await;
+}
+
+/// Listens until each of these was heard. Others may be, from before.
+async fn all_heard(bell: &dyn Doorbell, ids: &BTreeSet<String>) {
+    let mut missing = ids.clone();
+    while !missing.is_empty() {
         let ring = heard(bell).await;
-        seen.insert(ring.id.clone());
+        missing.remove(&ring.id);
         ring.done().await;
     }
-    assert_eq!(seen, ids);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,16 +86,28 @@ async fn a_ring_given_back_comes_again_and_in_the_end_to_the_dead() {
     let Some(server) = broker().await else { return };
     let shutdown = Shutdown::default();
     let bell = connect(&server, &shutdown).await;
-    bell.ring("poison").await.expect("heard");
-    for _ in 0..6 {
+    // Each ring that may have come is given back until it comes no more.
+    let (mut comes, rings) = (0, rung(&bell, "poison").await);
+    let mut next = false;
+    while !next {
         let ring = heard(&bell).await;
-        assert_eq!(ring.id, "poison");
-        ring.again().await;
+        if ring.id == "poison" {
+            comes += 1;
+            ring.again().await;
+        } else {
+            next = ring.id == "next";
+            ring.done().await;
+        }
+        if comes == 6 {
+            rung(&bell, "next").await;
+        }
     }
-    bell.ring("next").await.expect("heard");
-    let ring = heard(&bell).await;
-    assert_eq!(ring.id, "next", "the poisoned one is out of the way");
-    ring.done().await;
+    assert!(comes <= 6 * rings, "{comes} times, the poisoned one is not out of the way");
+    // The broker matches this, or says no: nobody has to empty the queue of the dead.
+    let limits = "{ok, Dead} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"malla\">>, queue, <<\"malla.operations.dead\">>)), \
+                  [10000, 604800000] = [proplists:get_value(Key, [{K, V} || {K, _, V} <- amqqueue:get_arguments(Dead)]) \
+                  || Key <- [<<\"x-max-length\">>, <<\"x-message-ttl\">>]].";
+    tokio::task::block_in_place(|| server.rabbitmqctl(&["eval", limits]));
     shutdown.begin(Duration::ZERO).await;
 }
 
@@ -98,7 +117,7 @@ async fn confirmed_rings_survive_the_brokers_death_and_no_ring_takes_long() {
     let shutdown = Shutdown::default();
     let bell: Arc<dyn Doorbell> = Arc::new(connect(&server, &shutdown).await);
     tokio::time::sleep(SETTLED).await;
-    let (mut acked, mut unheard, mut slowest) = (BTreeSet::new(), 0, Duration::ZERO);
+    let (mut acked, mut unheard) = (BTreeSet::new(), 0);
     for round in 0..3 {
         for number in 0..20 {
             let id = format!("{round}-{number}");
@@ -113,9 +132,8 @@ async fn confirmed_rings_survive_the_brokers_death_and_no_ring_takes_long() {
         }
         for number in 0..5 {
             let id = format!("{round}-unheard-{number}");
-            let began = std::time::Instant::now();
-            let outcome = bell.ring(&id).await;
-            slowest = slowest.max(began.elapsed());
+            // A ring that has ended counts, however late this machine looks: `timeout` asks it first.
+            let outcome = timeout(Duration::from_millis(800), bell.ring(&id)).await.expect("it gives up in time");
             // A signal takes a moment: the first may still be confirmed.
             match outcome {
                 Ok(()) => drop(acked.insert(id)),
@@ -125,12 +143,7 @@ async fn confirmed_rings_survive_the_brokers_death_and_no_ring_takes_long() {
         if hurt == "KILL" { tokio::task::block_in_place(|| server.restart()) } else { server.signal("CONT") }
     }
     assert!(unheard > 5, "{unheard}");
-    assert!(slowest < Duration::from_millis(800), "{slowest:?}");
-    while !acked.is_empty() {
-        let ring = heard(bell.as_ref()).await;
-        acked.remove(&ring.id);
-        ring.done().await;
-    }
+    all_heard(bell.as_ref(), &acked).await;
     shutdown.begin(Duration::ZERO).await;
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Model {
     pub owner: String,
     /// Full name of the RPC: `malla.comments.v1.CommentsService/CreateComment`.
     pub method: String,
-    /// The encoded request.
+    /// The encoded request; empty once the call has ended.
     pub request: Vec<u8>,
     pub state: State,
     /// An encoded `google.protobuf.Any`, once done well.
@@ -33,7 +33,7 @@ pub(crate) struct Model {
     pub idempotency_key: Option<String>,
     /// Full name of the message the method answers with.
     pub response_type: String,
-    /// Its client was told that it is accepted. Until then it may be taken back.
+    /// Its client is told that it is accepted. Until then it is neither carried out nor shown.
     pub confirmed: bool,
     /// How many attempts ended without a word: a panic, or a process that died.
     pub crashes: i32,
@@ -43,6 +43,39 @@ pub(crate) struct Model {
     pub next_attempt_ms: i64,
     /// When the doorbell was last rung for it.
     pub rung_ms: i64,
+    /// By which the request is known again.
+    pub fingerprint: Vec<u8>,
+    /// What it takes of the room there is for all.
+    pub stored_bytes: i64,
+}
+
+/// What there is to see of a call: all but its request.
+#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "Entity")]
+pub(crate) struct Seen {
+    pub id: String,
+    pub owner: String,
+    pub method: String,
+    pub state: State,
+    pub response: Option<Vec<u8>>,
+    pub error: Option<Vec<u8>>,
+    pub attempts: i32,
+    pub created_ms: i64,
+    pub modified_ms: i64,
+}
+
+impl Seen {
+    /// Whether it has ended, one way or another.
+    pub(crate) fn is_done(&self) -> bool {
+        State::ENDED.contains(&self.state)
+    }
+}
+
+impl From<Model> for Seen {
+    fn from(call: Model) -> Self {
+        let Model { id, owner, method, state, response, error, attempts, created_ms, modified_ms, .. } = call;
+        Self { id, owner, method, state, response, error, attempts, created_ms, modified_ms }
+    }
 }
 
 /// How far a call is.
@@ -61,6 +94,13 @@ pub(crate) enum State {
     /// Cancelled before it began.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
+}
+
+impl State {
+    /// Of calls that have not ended.
+    pub(super) const UNFINISHED: [Self; 2] = [Self::Queued, Self::Running];
+    /// Of calls that have.
+    pub(super) const ENDED: [Self; 2] = [Self::Done, Self::Cancelled];
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

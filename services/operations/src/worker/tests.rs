@@ -9,8 +9,10 @@ use malla_storage::testing::Place;
 
 use super::*;
 use crate::doorbell::local::Local;
-use crate::store::tests::{Bench, DEADLINE_MS, bench};
-use crate::store::{Draft, State};
+use crate::store::tests::{Bench, DEADLINE_MS, bench, bench_with, draft};
+use crate::store::{Draft, Seen, State};
+
+const SOON: Duration = Duration::from_secs(60);
 
 /// Says how the attempt with this number ends, counted from 1.
 type Script = Box<dyn Fn(usize) -> Result<Bytes, Status> + Send + Sync>;
@@ -44,32 +46,26 @@ async fn set(script: impl Fn(usize) -> Result<Bytes, Status> + Send + Sync + 'st
         mesh: mesh.clone(),
         ended: Arc::default(),
         clock: bench.clock.clone(),
+        promised: Arc::default(),
         metrics: Metrics::default(),
-        shutdown: Shutdown::default(),
+        places: Arc::default(),
+        shutdown: Shutdown::new(SOON),
     };
-    let draft = Draft {
-        owner: String::new(),
-        username: String::new(),
-        method: "malla.comments.v1.CommentsService/CreateComment".into(),
-        request: vec![1],
-        response_type: "malla.comments.v1.CreateCommentResponse".into(),
-        key: "k".into(),
-    };
-    let id = bench.calls.insert(draft).await.expect("room").id;
+    let id = bench.promised(draft("", "k", &[1])).await.id;
     Set { worker, mesh, bench, id }
 }
 
 impl Set {
     async fn attend(&self) -> Call {
         self.worker.attend(&self.id).await.expect("a store");
-        self.bench.calls.find(&self.id).await.expect("a store").expect("kept")
+        self.bench.row(&self.id).await
     }
 
     /// Attends as often as it is due, until it is done.
     async fn to_the_end(&self) -> Call {
         for _ in 0..20_000 {
             let call = self.attend().await;
-            if call.is_done() {
+            if Seen::from(call.clone()).is_done() {
                 return call;
             }
             self.bench.now.store(call.next_attempt_ms, Ordering::SeqCst);
@@ -177,16 +173,144 @@ async fn a_worker_that_dies_between_effect_and_answer_costs_a_repetition_and_no_
     }
 }
 
+/// Files hang, all else answers.
+struct Hung;
+
+impl Caller for Hung {
+    fn attempt(&self, call: &Call) -> BoxFuture<'static, Result<Bytes, Status>> {
+        let hangs = call.method.starts_with("malla.files.");
+        async move { if hangs { std::future::pending().await } else { Ok(Bytes::new()) } }.boxed()
+    }
+}
+
+fn listing(key: &str) -> Draft {
+    Draft { method: "malla.files.v1.FilesService/ListFileNames".into(), ..draft("", key, &[1]) }
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, look: impl Fn() -> F) {
+    let looking = async {
+        while !look().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, looking).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// The bell rings before the promise is written, and a worker may be quicker.
 #[tokio::test]
-async fn draining_gives_a_call_back_at_once() {
-    struct Endless;
-    impl Caller for Endless {
-        fn attempt(&self, _: &Call) -> BoxFuture<'static, Result<Bytes, Status>> {
-            std::future::pending().boxed()
+async fn a_ring_waits_for_the_promise_of_its_call() {
+    let set = set(|_| Ok(Bytes::new())).await;
+    let call = set.bench.calls.insert(draft("", "unpromised", &[1])).await.expect("room");
+    let promise = async {
+        tokio::task::yield_now().await;
+        assert_eq!(set.mesh.attempts.load(Ordering::SeqCst), 0);
+        assert!(set.bench.calls.confirm(&call.id, || true).await.expect("a store"));
+        set.worker.promised.notify_waiters();
+    };
+    let (attended, ()) = tokio::join!(set.worker.attend(&call.id), promise);
+    attended.expect("a store");
+    assert_eq!(set.bench.row(&call.id).await.state, State::Done);
+    let never = set.bench.calls.insert(draft("", "never", &[1])).await.expect("room");
+    set.worker.attend(&never.id).await.expect("a store");
+    assert_eq!(set.bench.row(&never.id).await.attempts, 0, "whoever asked for it was refused");
+}
+
+/// With the clock at rest: what finds no place is carried out by those that have one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_hangs_leaves_places_for_others() {
+    let mut set = set(|_| Ok(Bytes::new())).await;
+    let bench = bench_with(Place::sqlite(), crate::Config::default()).await;
+    (set.worker.mesh, set.worker.calls) = (Arc::new(Hung), bench.calls.clone());
+    let worker = Arc::new(set.worker);
+    let (shutdown, bell) = (worker.shutdown.clone(), worker.bell.clone());
+    shutdown.spawn(worker.run());
+    for key in 0..40 {
+        let id = bench.promised(listing(&key.to_string())).await.id;
+        bell.ring(&id).await.expect("heard");
+    }
+    let running = || async { bench.calls.stats().await.expect("counts").running };
+    until("as many as may are at the files", || async { running().await == 5 }).await;
+    let mut ids = Vec::new();
+    for key in 0..40 {
+        let id = bench.promised(draft("", &key.to_string(), &[1])).await.id;
+        bell.ring(&id).await.expect("heard");
+        ids.push(id);
+    }
+    for id in ids {
+        until("each comment is made", || async { bench.row(&id).await.state == State::Done }).await;
+    }
+    assert_eq!(running().await, 5, "no more than may");
+    tokio::join!(shutdown.begin(Duration::ZERO), shutdown.drained());
+    assert_eq!(running().await, 0, "draining waits until calls are given back");
+}
+
+#[tokio::test]
+async fn the_bell_is_rung_while_a_worker_is_left_and_never_in_vain() {
+    let set = set(|_| Ok(Bytes::new())).await;
+    let place = || set.worker.places.take("a.v1.A/M");
+    let taken: Vec<_> = std::iter::from_fn(place).collect();
+    assert_eq!((taken.len(), set.worker.places.full()), (places::SERVICE_ATTEMPTS_MAX, vec!["a.v1.A".to_owned()]));
+    assert!(!set.worker.places.all_taken() && set.worker.places.take("b.v1.B/M").is_some());
+    drop(taken);
+    assert!(set.worker.places.full().is_empty());
+    let many: Vec<_> = (0..ATTEMPTS_MAX).map(|number| set.worker.places.take(&format!("{number}/M"))).collect();
+    assert!(many.iter().all(Option::is_some) && set.worker.places.all_taken());
+    drop(many);
+
+    struct Broken;
+    #[async_trait::async_trait]
+    impl Doorbell for Broken {
+        async fn ring(&self, _: &str) -> Result<(), crate::doorbell::Unheard> {
+            Err(crate::doorbell::Unheard("broken".into()))
+        }
+        async fn heard(&self) -> Ring {
+            std::future::pending().await
+        }
+        fn is_well(&self) -> bool {
+            true
         }
     }
+    set.bench.later(5_000);
+    let worker = Worker { bell: Arc::new(Broken), ..set.worker };
+    worker.ring().await.expect("a store");
+    assert_eq!(set.bench.calls.due(&[]).await.expect("a store"), [set.id], "it was not rung for");
+}
+
+/// An answer is known, and the store away for a moment: another attempt would have to find it out anew.
+#[tokio::test]
+async fn an_answer_that_cannot_be_stored_yet_is_stored_later() {
+    let set = set(|_| Ok(Bytes::new())).await;
+    let claimed = set.bench.calls.claim(&set.id).await.expect("a store").expect("due");
+    let answered = Outcome::Done(Ok(b"known".to_vec()));
+    let settle = || set.worker.settle(&claimed, &answered);
+    set.bench.hide(true).await;
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        set.bench.hide(false).await;
+    };
+    let (settled, ()) = tokio::join!(settle(), back);
+    settled.expect("stored");
+    assert_eq!(set.bench.row(&set.id).await.response, Some(b"known".to_vec()));
+    set.bench.hide(true).await;
+    set.bench.now.store(claimed.next_attempt_ms, Ordering::SeqCst);
+    assert!(settle().await.is_err(), "its lease is over, another may have begun");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_not_kept() {
+    for (bytes, kept) in [(RESULT_BYTES_MAX, true), (RESULT_BYTES_MAX + 1, false)] {
+        let set = set(move |_| Ok(vec![0; bytes].into())).await;
+        let call = set.to_the_end().await;
+        assert_eq!(call.response.is_some(), kept, "{bytes}");
+        assert!(kept || failure(&call).message.contains("1048577 bytes"), "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn draining_gives_a_call_back_at_once() {
     let mut set = set(|_| Ok(Bytes::new())).await;
-    set.worker.mesh = Arc::new(Endless);
+    set.worker.mesh = Arc::new(Hung);
+    set.id = set.bench.promised(listing("k")).await.id;
     let shutdown = set.worker.shutdown.clone();
     let (call, ()) = tokio::join!(set.attend(), shutdown.begin(Duration::ZERO));
     assert_eq!((call.state, call.crashes), (State::Queued, 0));

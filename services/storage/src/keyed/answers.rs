@@ -48,7 +48,7 @@ mod entity {
 use entity::Column;
 
 /// How long a key is known: 24 hours.
-pub(super) const KEPT_MS: i64 = 86_400_000;
+pub const KEPT_MS: i64 = 86_400_000;
 /// How long a call may take before another is carried out in its place, in case its process died. One that was slow
 /// changes nothing then.
 pub(super) const LEASE_MS: i64 = 60_000;

@@ -18,14 +18,15 @@ const ROUNDS: NonZeroU32 = NonZeroU32::new(1_000).expect("it is not 0");
 ///
 /// # Errors
 /// When the machine has no random numbers.
-pub(super) fn new(request: &[u8]) -> Result<Vec<u8>, Unspecified> {
+pub fn new(request: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let mut salt = [0; SALT_BYTES];
     rand::fill(&mut salt)?;
     Ok(with(salt, request))
 }
 
 /// Whether it is of this request.
-pub(super) fn is_of(fingerprint: &[u8], request: &[u8]) -> bool {
+#[must_use]
+pub fn is_of(fingerprint: &[u8], request: &[u8]) -> bool {
     fingerprint.first_chunk().is_some_and(|salt| with(*salt, request) == fingerprint)
 }
 
