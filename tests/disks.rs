@@ -161,10 +161,14 @@ struct FailingSync {
 }
 
 impl FailingSync {
-    fn of(pid: u32, log: &Path) -> Option<Self> {
-        let inject = ["-f", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o"];
+    fn of(pid: u32, log: &Path, after: Duration) -> Option<Self> {
+        let inject = format!("inject=fsync,fdatasync:error=EIO:delay_enter={}", after.as_micros().max(1));
         let mut command = Command::new("strace");
-        command.args(inject).arg(log).args(["-p", &pid.to_string()]).stderr(Stdio::piped());
+        command
+            .args(["-f", "-e", "trace=fsync,fdatasync", "-e", &inject, "-o"])
+            .arg(log)
+            .args(["-p", &pid.to_string()])
+            .stderr(Stdio::piped());
         let mut strace = command.spawn().ok()?;
         let (mut said, mut line) = (BufReader::new(strace.stderr.take()?), String::new());
         // "Process 123 attached", or why not.
@@ -219,7 +223,7 @@ async fn row_25_disk_does_not_sync() {
     futures_util::future::try_join_all(before.iter().map(create)).await.unwrap();
     before.into_iter().for_each(|name| checker.attempted(name, Outcome::Ok));
     let log = mesh.data_dir().join("strace.log");
-    let Some(failing) = FailingSync::of(mesh.pid("comments"), &log) else {
+    let Some(failing) = FailingSync::of(mesh.pid("comments"), &log, Duration::ZERO) else {
         return skip(25, FAULT, "strace is missing or may not trace");
     };
     for number in 0..10 {
@@ -244,4 +248,33 @@ async fn row_25_disk_does_not_sync() {
     let verdict = checker.verdict();
     report(25, FAULT, format_args!("{verdict}; not serving {noticed:.1?} later"));
     assert_eq!((verdict.lost, verdict.unexpected, verdict.duplicated), (0, 0, 0), "{verdict}");
+}
+
+/// Who asked has left before the disk has answered; the service knows all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_25_disk_does_not_sync_and_nobody_waits_for_it() {
+    const FAULT: &str = "fsync fails with EIO when its caller has left";
+    const FAILS_AFTER: Duration = Duration::from_millis(1_000);
+    let mesh = Mesh::start(Topology::ProcessPerService).await;
+    let lane = Lane::grpc(&mesh).await.user("pusher").await;
+    let push = || lane.call("malla.queue.v1.QueueService/Push", json!({"queue": "q", "body": "x"}));
+    futures_util::future::try_join_all((0..32).map(|_| push())).await.unwrap();
+    let log = mesh.data_dir().join("strace.log");
+    let Some(_failing) = FailingSync::of(mesh.pid("queue"), &log, FAILS_AFTER) else {
+        return skip(25, FAULT, "strace is missing or may not trace");
+    };
+    let began = Instant::now();
+    let leaving = async {
+        loop {
+            // Once it is known, the answer comes at once.
+            let ended = tokio::time::timeout(FAILS_AFTER / 3, push()).await;
+            assert!(!matches!(ended, Ok(Ok(_))), "what was not synced is not acknowledged");
+        }
+    };
+    tokio::select! {
+        () = mesh.unwell("queue") => {}
+        () = leaving => {}
+    }
+    assert!(std::fs::read_to_string(log).unwrap().contains("INJECTED"), "the fault was there");
+    report(25, FAULT, format_args!("not serving {:.1?} later", began.elapsed()));
 }

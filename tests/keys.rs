@@ -72,6 +72,18 @@ async fn a_key_is_its_callers_own() {
         assert_eq!(ana.call(PUSH, json!({"queue": "q", "body": 1})).await.as_ref(), Ok(&ids[0]));
         assert_eq!(code(ana.call(PUSH, json!({"queue": "q", "body": 3})).await), Code::AlreadyExists);
         assert_eq!(ana.call(COUNT, json!({"queue": "q"})).await, Ok(json!({"count": 2})));
+
+        // Anyone may comment: who sends a token all the same is known by it.
+        let nobody = lane.with_key("k");
+        let comment = |text: &str| json!({"content_id": "1", "email": "a@example.com", "comment": text});
+        for (caller, text) in [(&ana, "ana's"), (&ben, "ben's"), (&nobody, "anyone's")] {
+            let first = caller.call(COMMENT, comment(text)).await.unwrap();
+            assert_eq!(caller.call(COMMENT, comment(text)).await, Ok(first), "{text}");
+        }
+        assert_eq!(
+            lane.call(COMMENTS, json!({"content_id": "1"})).await.unwrap()["comments"].as_array().unwrap().len(),
+            3
+        );
     })
     .await;
 }

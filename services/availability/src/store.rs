@@ -95,17 +95,20 @@ impl Cities {
         let conflict = OnConflict::columns([entity::Column::Country, entity::Column::Key])
             .update_column(entity::Column::Active)
             .to_owned();
-        let write = entity::Entity::insert(row).on_conflict(conflict).exec_with_returning(&self.store.connection);
+        let connection = self.store.connection.clone();
+        let write =
+            async move { entity::Entity::insert(row).on_conflict(conflict).exec_with_returning(&connection).await };
         Ok(self.cache.change(&self.store, &name(place), write).await?)
     }
 
     /// Changes a known city.
     pub(crate) async fn update(&self, place: &Place, active: bool) -> Result<City, Error> {
-        let write = entity::Entity::update_many()
+        let update = entity::Entity::update_many()
             .col_expr(entity::Column::Active, Expr::value(active))
             .filter(entity::Column::Country.eq(&place.country))
-            .filter(entity::Column::Key.eq(&place.key))
-            .exec_with_returning(&self.store.connection);
+            .filter(entity::Column::Key.eq(&place.key));
+        let connection = self.store.connection.clone();
+        let write = async move { update.exec_with_returning(&connection).await };
         let changed = self.cache.change(&self.store, &name(place), write).await?;
         changed.into_iter().next().ok_or_else(|| unknown(place))
     }

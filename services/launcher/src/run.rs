@@ -47,13 +47,14 @@ pub(crate) async fn run(mut process: Process) -> anyhow::Result<()> {
         authenticator: authenticator.clone(),
         shutdown: shutdown.clone(),
     };
-    let needs_authority = process.needs_authority().map_err(|error| anyhow!(error))?;
+    // Also of services that need not know callers: they tell their idempotency keys apart. Who needs it has it by now.
+    let has_authority = local.contains(&AUTHORITY) || process.discovery.contains_key(AUTHORITY);
     let mut started = Vec::new();
     for (entry, plan) in std::mem::take(&mut process.services) {
         let service = plan.start(&entry, &context, &process.server).await;
         started.push((entry, service.map_err(|error| anyhow!("{}: {error}", entry.name))?));
     }
-    if needs_authority {
+    if has_authority {
         let local = local.contains(&AUTHORITY);
         follow_authority(&process, &links, local, authenticator.clone())?;
         if local {

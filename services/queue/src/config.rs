@@ -12,6 +12,8 @@ pub struct Config {
     pub message_bytes_max: i64,
     /// Messages a queue holds, leased ones and dead letters included: 1 to 10000000. Default 100000.
     pub messages_max: i64,
+    /// Idempotency keys a queue remembers, each for 24 hours: 1 to 100000000. Default 10000000.
+    pub keys_max: i64,
     /// Queues that hold messages, or did a minute ago: 1 to 100000. Default 1000.
     pub queues_max: i64,
     /// How often a message is received before it becomes a dead letter: 1 to 1000. Default 5.
@@ -62,6 +64,7 @@ impl Default for Config {
         Self {
             message_bytes_max: 262_144,
             messages_max: 100_000,
+            keys_max: 10_000_000,
             queues_max: 1_000,
             receives_max: 5,
             retention_ms: 345_600_000,
@@ -77,6 +80,7 @@ impl Config {
         let ranges = [
             ("message_bytes_max", self.message_bytes_max, 1..=1_048_576),
             ("messages_max", self.messages_max, 1..=10_000_000),
+            ("keys_max", self.keys_max, 1..=100_000_000),
             ("queues_max", self.queues_max, 1..=100_000),
             ("receives_max", self.receives_max, 1..=1_000),
             ("retention_ms", self.retention_ms, 60_000..=1_209_600_000),

@@ -9,6 +9,8 @@ use tonic::Status;
 
 /// When a client may find room in a full queue.
 const ROOM_AFTER: Duration = Duration::from_secs(1);
+/// When it may find that a key was forgotten: sweeps are a minute apart.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,10 @@ pub(crate) enum Error {
     MessageTooLong { bytes: i64, max: i64 },
     #[error("queue {queue:?} is full: it holds {max} messages")]
     QueueFull { queue: String, max: i64 },
+    #[error(
+        "queue {queue:?} remembers {max} idempotency keys of the last 24 hours already; push without one, or later"
+    )]
+    TooManyKeys { queue: String, max: i64 },
     #[error("queue {queue:?} cannot be opened: {max} queues hold messages already")]
     TooManyQueues { queue: String, max: i64 },
     // After the first line: whose it is.
@@ -57,6 +63,7 @@ impl From<Error> for Status {
             Error::QueueFull { .. } | Error::TooManyQueues { .. } | Error::TooManySubscribers => {
                 status::exhausted(error.to_string(), ROOM_AFTER)
             }
+            Error::TooManyKeys { .. } => status::exhausted(error.to_string(), FORGOTTEN_AFTER),
             Error::KeyReused { .. } => keyed::reused(error.to_string()),
             Error::Stale { .. } => Self::failed_precondition(error.to_string()),
             Error::Unreachable(_) | Error::Unreplicated | Error::Draining | Error::KeySwept => {

@@ -1,6 +1,7 @@
 //! The service's tables, forward only.
 
 mod m001_messages;
+mod m002_key_counts;
 
 use sea_orm_migration::prelude::*;
 
@@ -11,6 +12,10 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m001_messages::Migration), Box::new(malla_storage::keyed::Migration)]
+        vec![
+            Box::new(m001_messages::Migration),
+            Box::new(malla_storage::keyed::Migration),
+            Box::new(m002_key_counts::Migration),
+        ]
     }
 }

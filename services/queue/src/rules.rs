@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use aws_lc_rs::digest;
 use malla_runtime::status::Invalid;
+use malla_storage::keyed::is_key;
 use prost::Message as _;
 use prost_types::Value;
 use prost_types::value::Kind;
@@ -15,7 +16,6 @@ use crate::store::Delivery;
 const QUEUE_DEFAULT: &str = "default";
 const QUEUE_CHARS_MAX: usize = 80;
 const TICKET_CHARS_MAX: usize = 64;
-const KEY_CHARS_MAX: usize = 255;
 /// Longest lease and longest delay: 12 hours.
 const HOLD_MS_MAX: i32 = 43_200_000;
 const VISIBILITY_MS_MIN: i32 = 1_000;
@@ -48,10 +48,10 @@ pub(crate) fn delivery(queue: String, id: String, receipt: String) -> Result<Del
 }
 
 /// The idempotency key of a message, if there is one: the request's, which is the queue's, or the call's, which is its
-/// owner's.
+/// owner's. No key has a line end, so neither passes for the other.
 pub(crate) fn key(key: String, of_call: Option<&str>, owner: &str) -> Result<Option<String>, Error> {
-    if key.chars().count() > KEY_CHARS_MAX {
-        return Err(invalid("idempotency_key", "must have at most 255 characters"));
+    if !key.is_empty() && !is_key(&key) {
+        return Err(invalid("idempotency_key", "must be empty or have 1 to 255 visible ASCII characters"));
     }
     match of_call {
         None => Ok(Some(key).filter(|key| !key.is_empty())),

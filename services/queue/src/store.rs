@@ -91,6 +91,10 @@ pub(crate) trait Messages: Send + Sync {
     /// Ends a lease; the message is ready, or dead, after the delay.
     async fn nack(&self, delivery: &Delivery, delay_ms: i64) -> Result<(), Error>;
 
+    /// Gives back those messages that were received last under this receipt, also if its lease has ended: ready, as if that
+    /// had not been.
+    async fn release(&self, queue: &str, receipt: &str, ids: &[String]) -> Result<(), Error>;
+
     /// Gives a lease a new end, and returns it.
     async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error>;
 

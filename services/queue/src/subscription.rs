@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream};
 use malla_runtime::shutdown::Shutdown;
 use malla_storage::wait;
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -37,7 +38,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// The messages as they come; ends after an error. What was leased and not read comes back when its lease ends.
+    /// The messages as they come; ends after an error.
     pub(crate) fn run(self) -> impl Stream<Item = Result<Message, Error>> + Send {
         stream::unfold(Some(self), |subscription| async {
             let mut subscription = subscription?;
@@ -50,8 +51,9 @@ impl Subscription {
 
     async fn next(&mut self) -> Result<Message, Error> {
         loop {
-            // Read too slowly: they come back by themselves, and others may have them already.
-            if self.leased_until <= Instant::now() {
+            // Read too slowly: others may have them already. Who has never seen them has not failed to process them.
+            if self.leased_until <= Instant::now() && !self.leased.is_empty() {
+                release(&*self.messages, &self.queue, &self.leased).await?;
                 self.leased.clear();
             }
             if let Some(message) = self.leased.pop_front() {
@@ -84,4 +86,30 @@ impl Subscription {
         let leased = self.messages.receive(&self.queue, room, self.visibility_ms).await?;
         Ok((in_flight, leased, until))
     }
+}
+
+impl Drop for Subscription {
+    /// What was leased and not handed out need not wait for the end of its lease.
+    fn drop(&mut self) {
+        let leased = std::mem::take(&mut self.leased);
+        let (messages, bells, queue) = (self.messages.clone(), self.bells.clone(), self.queue.clone());
+        if leased.is_empty() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                match release(&*messages, &queue, &leased).await {
+                    Ok(()) => bells.of(&queue).notify_one(),
+                    Err(error) => tracing::warn!(%error, queue, "unread messages come back when their leases end"),
+                }
+            });
+        }
+    }
+}
+
+/// Gives back messages that were leased together.
+async fn release(messages: &dyn Messages, queue: &str, leased: &VecDeque<Message>) -> Result<(), Error> {
+    let Some(receipt) = leased.front().and_then(|first| first.receipt.as_deref()) else { return Ok(()) };
+    let ids: Vec<_> = leased.iter().map(|message| message.id.clone()).collect();
+    messages.release(queue, receipt, &ids).await
 }

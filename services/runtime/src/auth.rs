@@ -24,6 +24,8 @@ pub use authenticator::Authenticator;
 pub const MESH_TOKEN: HeaderName = HeaderName::from_static("malla-mesh-token");
 /// Who a service calls for: `<sub>;<username>`. Believed only together with the mesh's token.
 pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static("malla-on-behalf-of");
+/// The metadata an idempotency key comes in, and by which a caller is to be known: keys are their caller's own.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The operators' token a fresh development setup comes with. Refused off loopback.
 pub const DEVELOPMENT_OPERATOR_TOKEN: &str = "2234hj234h2kkjjh42kjj2b20asd6918";
 /// Longest silence of the authority before tokens are refused.
@@ -82,7 +84,8 @@ pub struct Claims {
 /// Who calls. Handlers find it in the request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody in particular: the method is open to anyone, and credentials were not looked at.
+    /// Nobody in particular: the method is open to anyone, and there was no token, none that is valid, or no reason to look
+    /// at it.
     Anonymous,
     /// A logged-in user.
     User(Claims),

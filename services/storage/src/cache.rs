@@ -20,7 +20,7 @@ use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::database::Store;
+use crate::database::{Store, whole};
 use crate::redis::{Again, Config, Error, Redis};
 
 /// How long an entry that came from Redis, or goes there, is taken for true without asking again.
@@ -107,21 +107,30 @@ impl<V: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Cache<V> {
         Ok((value, !loaded))
     }
 
-    /// Makes a change to what a name stands for in `store`. A caller that leaves in the middle leaves nothing old behind
-    /// in this process. In a keyed call nothing is cached until that is committed, so the call cannot [`get`](Self::get)
-    /// after it.
-    pub async fn change<R>(&self, store: &Store, name: &str, write: impl Future<Output = R>) -> R {
+    /// Makes a change to what a name stands for in `store`. Once begun it goes to its end, also when its caller leaves, and
+    /// leaves nothing old behind in this process. In a keyed call nothing is cached until that is committed, so the call
+    /// cannot [`get`](Self::get) after it.
+    pub async fn change<R: Send + 'static>(
+        &self,
+        store: &Store,
+        name: &str,
+        write: impl Future<Output = R> + Send + 'static,
+    ) -> R {
+        let (cache, store, name) = (self.clone(), store.clone(), name.to_owned());
         let filling = self.filling.clone().write_owned().await;
-        self.forget(name).await;
-        let result = write.await;
-        let (cache, name) = (self.clone(), name.to_owned());
-        let committed = async move {
-            // Again: another replica may have loaded what was there before.
+        // A statement goes on when nobody waits for it any more, and until its end nobody may load what was there before.
+        whole(async move {
             cache.forget(&name).await;
-            drop(filling);
-        };
-        store.afterwards(committed).await;
-        result
+            let result = write.await;
+            let committed = async move {
+                // Again: another replica may have loaded what was there before.
+                cache.forget(&name).await;
+                drop(filling);
+            };
+            store.afterwards(committed).await;
+            result
+        })
+        .await
     }
 
     /// Forgets what this process knows; what is shared stays.

@@ -17,8 +17,8 @@ use malla_runtime::module::Probe;
 
 pub use config::Config;
 pub use status::status;
-pub(crate) use transaction::Scope;
 pub use transaction::{Connection, Transaction};
+pub(crate) use transaction::{Scope, whole};
 
 /// A service's database, open and migrated; cheap to clone.
 #[derive(Clone, Debug)]

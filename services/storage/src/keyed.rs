@@ -33,12 +33,12 @@ pub mod fingerprint;
 mod migration;
 
 pub use answers::{Answers, KEPT_MS};
+/// The metadata a key comes in.
+pub use malla_runtime::auth::IDEMPOTENCY_KEY as KEY;
 pub use migration::Migration;
 
 use answers::{Attempt, Claim};
 
-/// The metadata a key comes in.
-pub const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The metadata by which an answer given again is known: `true`.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Longest key, in characters.
@@ -58,11 +58,16 @@ const DOMAIN: &str = "malla";
 pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Status> {
     let mut values = headers.get_all(KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let fits = |key: &&str| (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    match value.to_str().ok().filter(fits) {
+    match value.to_str().ok().filter(|key| is_key(key)) {
         Some(key) if values.next().is_none() => Ok(Some(key)),
         _ => Err(invalid(KEY.as_str(), "must be one key of 1 to 255 visible ASCII characters")),
     }
+}
+
+/// Whether a text may be a key: 1 to 255 visible ASCII characters.
+#[must_use]
+pub fn is_key(text: &str) -> bool {
+    (1..=KEY_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whose keys a call's key is among: another caller's same key is another key.

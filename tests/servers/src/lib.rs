@@ -176,8 +176,9 @@ fn run(kind: Kind, dir: &Path, port: u16, options: &[String]) -> (Child, String)
 }
 
 /// A port that is free now, below those the kernel gives to outgoing connections, with two free ones above it
-/// (RabbitMQ needs them).
-fn free_port() -> u16 {
+/// (RabbitMQ needs them). No other call of this process gives it again.
+#[must_use]
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(97);
     loop {

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::RwLock;
 
 use futures_util::future::join_all;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Code, Status};
@@ -58,27 +59,62 @@ impl HealthService for Replica {
     }
 }
 
-struct Server {
+/// An address that stays ours whether anybody listens there or not, in which case it refuses connections.
+struct Place {
     address: SocketAddr,
+    _kept: TcpSocket,
+}
+
+impl Place {
+    fn new() -> Self {
+        let socket = Self::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self { address: socket.local_addr().unwrap(), _kept: socket }
+    }
+
+    fn bind(address: SocketAddr) -> TcpSocket {
+        let socket = TcpSocket::new_v4().unwrap();
+        // Of sockets that share an address only those that listen are connected to.
+        socket.set_reuseport(true).unwrap();
+        socket.bind(address).unwrap();
+        socket
+    }
+
+    fn listen(&self) -> TcpListener {
+        Self::bind(self.address).listen(1_024).unwrap()
+    }
+}
+
+struct Server {
+    place: Place,
     replica: Replica,
-    stop: Option<DropGuard>,
+    stop: DropGuard,
+    running: JoinHandle<()>,
 }
 
 impl Server {
-    async fn start() -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    fn start() -> Self {
+        Self::at(Place::new())
     }
 
-    async fn at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
+    fn at(place: Place) -> Self {
         let replica = Replica { mood: Arc::new(RwLock::new(Mood::Serving)), calls: Arc::default() };
         let stop = CancellationToken::new();
         let server = tonic::transport::Server::builder().add_service(HealthServer::new(replica.clone()));
-        tokio::spawn(
-            server.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned()),
-        );
-        Self { address, replica, stop: Some(stop.drop_guard()) }
+        let incoming = TcpListenerStream::new(place.listen());
+        let serving = server.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+        let running = tokio::spawn(async { serving.await.unwrap() });
+        Self { place, replica, stop: stop.drop_guard(), running }
+    }
+
+    /// Ends in good order: its address, with nobody there.
+    async fn end(self) -> Place {
+        drop(self.stop);
+        tokio::time::timeout(Duration::from_secs(10), self.running).await.expect("it ends").unwrap();
+        self.place
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.place.address
     }
 
     fn mood(&self, mood: Mood) {
@@ -136,15 +172,11 @@ fn state_name(state: &str) -> &'static str {
     ["usable", "ejected", "not_serving", "unreachable", "silent"].into_iter().find(|name| *name == state).unwrap()
 }
 
-/// An address that refuses connections.
-async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_spread_and_an_endpoint_that_is_down_costs_none() {
-    let servers = [Server::start().await, Server::start().await];
-    let balancer = balancer(servers.iter().map(|server| server.address).chain([nobody().await]));
+    let servers = [Server::start(), Server::start()];
+    let nobody = Place::new();
+    let balancer = balancer(servers.iter().map(Server::address).chain([nobody.address]));
     for _ in 0..20 {
         let outcomes = join_all((0..15).map(|_| call(&balancer, Duration::from_secs(5)))).await;
         assert!(outcomes.iter().all(|outcome| *outcome == WELL), "{outcomes:?}");
@@ -154,12 +186,12 @@ async fn calls_are_spread_and_an_endpoint_that_is_down_costs_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_nobody_there_calls_fail_at_once_and_succeed_once_somebody_is() {
-    let address = nobody().await;
-    let balancer = balancer([address]);
+    let nobody = Place::new();
+    let balancer = balancer([nobody.address]);
     let began = Instant::now();
     assert_eq!(calls(&balancer, 20).await, HashMap::from([((Code::Unavailable, Some("unreached")), 20)]));
-    assert!(began.elapsed() < Duration::from_secs(1));
-    let _server = Server::at(address).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "none waits until its time is over");
+    let _server = Server::at(nobody);
     assert_eq!(call(&balancer, Duration::from_secs(5)).await, WELL);
 }
 
@@ -167,8 +199,8 @@ async fn with_nobody_there_calls_fail_at_once_and_succeed_once_somebody_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_endpoint_is_left_out_and_calls_at_it_end() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::start().await;
-    let balancer = balancer([silent.local_addr().unwrap(), server.address]);
+    let server = Server::start();
+    let balancer = balancer([silent.local_addr().unwrap(), server.address()]);
     let began = Instant::now();
     let outcomes = join_all((0..20).map(|_| call(&balancer, Duration::from_secs(10)))).await;
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
@@ -179,8 +211,8 @@ async fn a_silent_endpoint_is_left_out_and_calls_at_it_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_does_not_serve_gets_no_new_calls() {
-    let servers = [Server::start().await, Server::start().await];
-    let balancer = balancer(servers.each_ref().map(|server| server.address));
+    let servers = [Server::start(), Server::start()];
+    let balancer = balancer(servers.each_ref().map(|server| server.address()));
     servers[0].mood(Mood::NotServing);
     becomes(&balancer, "not_serving", 1).await;
     let before = servers[0].calls();
@@ -194,8 +226,8 @@ async fn an_endpoint_that_does_not_serve_gets_no_new_calls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_endpoint_is_ejected_and_a_late_one_too() {
     for (mood, timeout) in [(Mood::Failing, Duration::from_secs(5)), (Mood::Slow, Duration::from_millis(1_100))] {
-        let servers = [Server::start().await, Server::start().await];
-        let balancer = balancer(servers.each_ref().map(|server| server.address));
+        let servers = [Server::start(), Server::start()];
+        let balancer = balancer(servers.each_ref().map(|server| server.address()));
         servers[0].mood(mood);
         let outcomes = join_all((0..40).map(|_| call(&balancer, timeout))).await;
         assert!(outcomes.iter().any(|outcome| *outcome != WELL));
@@ -206,8 +238,8 @@ async fn a_failing_endpoint_is_ejected_and_a_late_one_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_in_good_order_loses_no_call() {
-    let mut servers = [Server::start().await, Server::start().await];
-    let balancer = balancer(servers.each_ref().map(|server| server.address));
+    let mut servers = [Server::start(), Server::start()].map(Some);
+    let balancer = balancer(servers.iter().flatten().map(Server::address));
     let running = CancellationToken::new();
     let clients: Vec<_> = (0..8)
         .map(|_| {
@@ -224,14 +256,8 @@ async fn a_restart_in_good_order_loses_no_call() {
     for round in 0..6 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let server = &mut servers[round % 2];
-        server.stop = None;
-        let bound = async {
-            while TcpListener::bind(server.address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), bound).await.expect("the port is free again");
-        *server = Server::at(server.address).await;
+        let place = server.take().expect("it runs").end().await;
+        *server = Some(Server::at(place));
         becomes(&balancer, "usable", 2).await;
     }
     running.cancel();
@@ -246,8 +272,8 @@ async fn a_restart_in_good_order_loses_no_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_looked_up() {
-    let server = Server::start().await;
-    let balancer = Balancer::new("test", &format!("http://localhost:{}", server.address.port()).parse().unwrap());
+    let server = Server::start();
+    let balancer = Balancer::new("test", &format!("http://localhost:{}", server.address().port()).parse().unwrap());
     assert_eq!(calls(&balancer, 20).await, HashMap::from([(WELL, 20)]));
     let balancer = Balancer::new("test", &"http://nobody.invalid:1".parse().unwrap());
     assert_eq!(call(&balancer, Duration::from_secs(5)).await, (Code::Unavailable, Some("unreached")));

@@ -257,6 +257,28 @@ async fn a_stream_hands_out_no_message_whose_lease_has_ended() {
     let now = bench.now.fetch_add(30_000, Ordering::SeqCst) + 30_000;
     let message = next(&mut stream).await.expect("a message").expect("no error");
     assert_eq!((message.attempts, message.lease_expire_time), (2, Some(timestamp(now + 30_000))));
+    let unseen = next(&mut stream).await.expect("a message").expect("no error");
+    assert_eq!((unseen.body, unseen.attempts), (Some(string("y")), 1), "what was not handed out was not received");
+}
+
+#[tokio::test]
+async fn what_a_broken_stream_has_not_handed_out_is_there_at_once_as_if_never_received() {
+    let benches = [Some(bench(Config::default()).await), redis(Config::default()).await];
+    for bench in benches.into_iter().flatten() {
+        let service = Service::new(bench.messages.clone(), 1, Shutdown::default());
+        for text in ["x", "y", "z"] {
+            push(&service, Some(string(text))).await.expect("room");
+        }
+        let mut stream = subscribe(&service, 3).await;
+        let seen = next(&mut stream).await.expect("a message").expect("no error");
+        assert_eq!((seen.body, receive(&service, 0).await), (Some(string("x")), vec![]));
+        drop(stream);
+        for text in ["y", "z"] {
+            let message = receive(&service, 20_000).await.pop().expect("in time");
+            assert_eq!((message.body, message.attempts), (Some(string(text)), 1));
+        }
+        assert_eq!(receive(&service, 0).await, [], "what was handed out is its consumer's");
+    }
 }
 
 #[tokio::test]

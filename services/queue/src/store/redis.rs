@@ -158,11 +158,15 @@ impl Messages for Redis {
         for is_open in [0_i64, 1] {
             let mut args = vec![id.as_str().into(), body.clone(), delay_ms.into(), max.into(), is_open.into()];
             args.extend([key.unwrap_or_default().into(), Value::Bytes(fingerprint.clone().into())]);
+            args.push(self.config.keys_max.into());
             let answer = self.store_one(queue, args).await?;
             let mut answer = answer.iter().map(|part| part.as_string().unwrap_or_default());
             match answer.next().as_deref() {
                 Some("ok") => return answer.next().ok_or(Error::Answer("push")),
                 Some("reused") => return Err(Error::KeyReused { key: key.unwrap_or_default().to_owned() }),
+                Some("keys") => {
+                    return Err(Error::TooManyKeys { queue: queue.to_owned(), max: self.config.keys_max });
+                }
                 Some("full") => return Err(Error::QueueFull { queue: queue.to_owned(), max }),
                 Some("closed") if is_open == 0 => self.register(queue).await?,
                 _ => break,
@@ -195,6 +199,11 @@ impl Messages for Redis {
 
     async fn nack(&self, delivery: &Delivery, delay_ms: i64) -> Result<(), Error> {
         self.settle(delivery, Again::Never, "nack", Some(delay_ms)).await.map(|_| ())
+    }
+
+    async fn release(&self, queue: &str, receipt: &str, ids: &[String]) -> Result<(), Error> {
+        let args = std::iter::once(receipt).chain(ids.iter().map(String::as_str)).map(Value::from);
+        self.on(queue, Again::Harmless, "release", args.collect()).await.map(|_| ())
     }
 
     async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error> {
@@ -254,20 +263,28 @@ impl Messages for Redis {
         let known = self.redis.call(Again::Harmless, |client, _| async move {
             client.custom::<Vec<String>, _>(CustomCommand::new_static("SMEMBERS", None, false), vec![REGISTER[1]]).await
         });
-        let mut expired = 0;
+        let mut expired = Ok(0);
         for queue in known.await? {
-            let parts = self.to_the_end(&queue, "sweep", &[self.config.retention_ms.into()]).await?;
-            expired += sum(&parts);
-            let said = |at: usize| parts.last().and_then(|part| part.get(at)?.as_i64()).unwrap_or(0);
-            if said(2) == 1 {
-                self.registry("close", vec![queue.into(), said(3).into()]).await?;
-            }
+            // One that fails keeps no other from its turn.
+            expired = match self.sweep_one(queue).await {
+                Ok(more) => expired.map(|expired| expired + more),
+                error => error,
+            };
         }
-        Ok(expired)
+        expired
     }
 }
 
 impl Redis {
+    async fn sweep_one(&self, queue: String) -> Result<u64, Error> {
+        let parts = self.to_the_end(&queue, "sweep", &[self.config.retention_ms.into()]).await?;
+        let said = |at: usize| parts.last().and_then(|part| part.get(at)?.as_i64()).unwrap_or(0);
+        if said(2) == 1 {
+            self.registry("close", vec![queue.into(), said(3).into()]).await?;
+        }
+        Ok(sum(&parts))
+    }
+
     /// Makes a queue one of those that count, if there are not too many.
     async fn register(&self, queue: &str) -> Result<(), Error> {
         let max = self.config.queues_max;
@@ -342,12 +359,12 @@ fn slot(queue: &str) -> u16 {
     fred::util::redis_keyslot(queue.as_bytes())
 }
 
-fn keys(queue: &str) -> Vec<String> {
+pub(super) fn keys(queue: &str) -> Vec<String> {
     KEYS.map(|key| format!("mq:{{{queue}}}:{key}")).to_vec()
 }
 
 async fn fcall(client: Client, name: &str, keys: Vec<String>, args: Vec<Value>) -> Result<Value, redis::Error> {
-    let name = format!("malla_queue_1_{name}");
+    let name = format!("malla_queue_2_{name}");
     match client.fcall(name.clone(), keys.clone(), args.clone()).await {
         // A server that lost everything, or a new one.
         Err(error) if error.details().contains("Function not found") => {

@@ -1,16 +1,17 @@
 //! Messages in a database.
 //!
-//! Every change is atomic: one transaction, or one statement. Where two could choose the same rows, they are chosen
-//! under a lock, skipping what others hold: PostgreSQL needs that, SQLite has one writer at a time.
+//! Every change is atomic: one transaction, or one statement; what is done to any number of messages, one a step. Where two
+//! could choose the same rows, they are chosen under a lock, skipping what others hold: PostgreSQL needs that, SQLite has
+//! one writer at a time.
 
 use async_trait::async_trait;
 use malla_runtime::page;
-use malla_storage::database::{Clock, Store, Transaction};
+use malla_storage::database::{Clock, Store};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Func;
 use sea_orm::{
-    Condition, ConnectionTrait, DatabaseBackend, ExprTrait as _, FromQueryResult, IntoActiveModel as _, NotSet,
-    QueryOrder as _, QuerySelect as _, Set, TryInsertResult,
+    Condition, ConnectionTrait, DatabaseBackend, ExprTrait as _, FromQueryResult, NotSet, QueryOrder as _,
+    QuerySelect as _, Set,
 };
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::rules::Body;
 
 pub(super) mod entity;
+pub(super) mod memory;
 mod room;
 pub(super) mod select;
 
@@ -29,6 +31,8 @@ use select::{Selected, dead, leased, locked, longest_visible, oldest, ready};
 
 /// Messages removed in one transaction of a sweep, so that others get their turn.
 pub(super) const SWEEP_MAX: usize = 100;
+/// Dead letters made ready in one statement of a redrive, for the same reason.
+pub(super) const REDRIVE_MAX: u64 = 500;
 
 /// All queues.
 pub(crate) struct Sql {
@@ -53,7 +57,7 @@ impl Messages for Sql {
         if let Some(key) = key {
             let (queue, key, fingerprint) = (queue.to_owned(), key.to_owned(), body.fingerprint());
             let claim = keys::Model { queue, key, fingerprint, id: id.clone(), pushed_ms: now };
-            if let Some(first) = claim_key(&transaction, claim).await? {
+            if let Some(first) = memory::claim_key(&transaction, claim, self.config.keys_max).await? {
                 return Ok(first);
             }
         }
@@ -145,6 +149,20 @@ impl Messages for Sql {
         if given_back.rows_affected == 0 { Err(stale(delivery)) } else { Ok(()) }
     }
 
+    async fn release(&self, queue: &str, receipt: &str, ids: &[String]) -> Result<(), Error> {
+        messages::Entity::update_many()
+            .col_expr(Receipt, Expr::value(None::<String>))
+            .col_expr(VisibleMs, Expr::value((self.clock)()))
+            .col_expr(Attempts, Expr::col(Attempts).sub(1))
+            .col_expr(IsFinal, Expr::value(false))
+            .filter(Queue.eq(queue))
+            .filter(Id.is_in(ids))
+            .filter(Receipt.eq(receipt))
+            .exec(&self.store.connection)
+            .await?;
+        Ok(())
+    }
+
     async fn extend(&self, delivery: &Delivery, visibility_ms: i64) -> Result<i64, Error> {
         let now = (self.clock)();
         let extended = messages::Entity::update_many()
@@ -202,23 +220,32 @@ impl Messages for Sql {
     }
 
     async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error> {
-        let selected = oldest(dead(queue, (self.clock)()).add(Seq.gt(after)), u64::from(limit));
-        let chosen = fitting(&self.store.connection, selected, 1).await?;
-        let letters = messages::Entity::find().filter(Seq.is_in(chosen)).order_by_asc(Seq);
+        let now = (self.clock)();
+        let dead = || dead(queue, now).add(Seq.gt(after));
+        let chosen = fitting(&self.store.connection, oldest(dead(), u64::from(limit)), 1).await?;
+        // Asked again: one may have been redriven since.
+        let letters = messages::Entity::find().filter(dead()).filter(Seq.is_in(chosen)).order_by_asc(Seq);
         Ok(letters.all(&self.store.connection).await?.into_iter().map(Into::into).collect())
     }
 
     async fn redrive(&self, queue: &str) -> Result<u64, Error> {
-        let now = (self.clock)();
-        let redriven = messages::Entity::update_many()
-            .col_expr(VisibleMs, Expr::value(now))
-            .col_expr(Receipt, Expr::value(None::<String>))
-            .col_expr(Attempts, Expr::value(0))
-            .col_expr(IsFinal, Expr::value(false))
-            .filter(dead(queue, now))
-            .exec(&self.store.connection)
-            .await?;
-        Ok(redriven.rows_affected)
+        let (connection, now, mut redriven) = (&self.store.connection, (self.clock)(), 0);
+        loop {
+            let chosen = oldest(dead(queue, now), REDRIVE_MAX).into_tuple::<i64>().all(connection).await?;
+            let is_last = (chosen.len() as u64) < REDRIVE_MAX;
+            let step = messages::Entity::update_many()
+                .col_expr(VisibleMs, Expr::value(now))
+                .col_expr(Receipt, Expr::value(None::<String>))
+                .col_expr(Attempts, Expr::value(0))
+                .col_expr(IsFinal, Expr::value(false))
+                .filter(Seq.is_in(chosen))
+                // Asked again: another may be at it.
+                .filter(dead(queue, now));
+            redriven += step.exec(connection).await?.rows_affected;
+            if is_last {
+                return Ok(redriven);
+            }
+        }
     }
 
     async fn check(&self) -> Result<&'static str, Error> {
@@ -252,10 +279,9 @@ impl Messages for Sql {
                 break;
             }
         }
-        let connection = &self.store.connection;
-        keys::Entity::delete_many().filter(keys::Column::PushedMs.lte(now - KEY_MS)).exec(connection).await?;
-        acks::Entity::delete_many().filter(acks::Column::AckedMs.lte(now - TOMBSTONE_MS)).exec(connection).await?;
-        queues::Entity::delete_many().filter(queues::Column::Stored.eq(0)).exec(connection).await?;
+        memory::forget_keys(&self.store, now - KEY_MS).await?;
+        memory::forget_acks(&self.store, now - TOMBSTONE_MS).await?;
+        queues::Entity::delete_many().filter(queues::Column::Stored.eq(0)).exec(&self.store.connection).await?;
         Ok(expired)
     }
 }
@@ -291,26 +317,4 @@ async fn fitting(connection: &impl ConnectionTrait, selected: Selected, more: us
     let fitting = page::fitting(weights.iter().map(|weight| usize::try_from(weight.bytes).unwrap_or(0)));
     weights.truncate(fitting as usize + more);
     Ok(weights.into_iter().map(|weight| weight.seq).collect())
-}
-
-/// Keeps a key, unless it is known: then the id of the message pushed with it.
-///
-/// Inserted first, read after: of two that push with one key at once, the second waits for the first.
-async fn claim_key(transaction: &Transaction, claim: keys::Model) -> Result<Option<String>, Error> {
-    use keys::Column::{Key, Queue};
-    let insert = keys::Entity::insert(claim.clone().into_active_model()).on_conflict_do_nothing_on([Queue, Key]);
-    if let TryInsertResult::Inserted(1..) = insert.exec_without_returning(transaction).await? {
-        return Ok(None);
-    }
-    let by_key = keys::Entity::find_by_id((claim.queue.clone(), claim.key.clone()));
-    match by_key.lock_exclusive().one(transaction).await? {
-        Some(known) if known.pushed_ms <= claim.pushed_ms - KEY_MS => {
-            keys::Entity::update(claim.into_active_model().reset_all()).exec(transaction).await?;
-            Ok(None)
-        }
-        Some(known) if known.fingerprint == claim.fingerprint => Ok(Some(known.id)),
-        Some(_) => Err(Error::KeyReused { key: claim.key }),
-        // Its time was over, and a sweep took it in between.
-        None => Err(Error::KeySwept),
-    }
 }

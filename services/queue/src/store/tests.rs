@@ -31,6 +31,7 @@ use crate::migrations::Migrator;
 
 mod faults;
 mod laws;
+mod steps;
 
 /// Queues in a store of their own, and the hands of their clock.
 pub(crate) struct Bench {
@@ -266,6 +267,22 @@ async fn a_sweep_takes_any_number_of_messages() {
     }
 }
 
+#[tokio::test]
+async fn a_queue_that_cannot_be_swept_keeps_no_other_from_it() {
+    let Some(bench) = redis(Config { retention_ms: 60_000, ..Config::default() }).await else { return };
+    let Home::Redis(client, _) = &bench.home else { panic!("it is Redis") };
+    for queue in 0..10 {
+        bench.messages.push(&queue.to_string(), body(1), None, 0).await.expect("room");
+    }
+    for queue in [3, 7] {
+        let broken = vec![format!("mq:{{{queue}}}:settled"), "no set".to_owned()];
+        client.custom::<(), _>(CustomCommand::new_static("SET", None, false), broken).await.expect("broken");
+    }
+    bench.now.fetch_add(60_000, Ordering::SeqCst);
+    let error = Status::from(bench.messages.sweep().await.expect_err("two are broken"));
+    assert_eq!((error.code(), bench.queues().await), (Code::Internal, 2));
+}
+
 /// A table that is read from end to end once a minute, under the lock of all writers, is no table for a busy queue.
 #[tokio::test]
 async fn a_sweep_finds_what_is_old_by_indexes() {
@@ -323,6 +340,26 @@ async fn a_key_is_known_in_its_own_queue_only() {
         let first = messages.push("a", body(1), Some("k"), 0).await.expect("a message");
         assert_eq!(messages.push("a", body(1), Some("k"), 0).await.expect("the same"), first);
         assert_ne!(messages.push("b", body(2), Some("k"), 0).await.expect("another"), first);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_remembers_so_many_keys_and_refuses_more_of_them() {
+    for bench in benches(Config { keys_max: 2, ..Config::default() }).await {
+        let (messages, now) = (&bench.messages, &bench.now);
+        let push = async |queue, key| code(messages.push(queue, body(1), key, 0).await);
+        let (first, _) = (push("q", Some("1")).await, push("q", Some("2")).await.expect("room"));
+        assert_eq!(push("q", Some("3")).await, Err(Code::ResourceExhausted));
+        assert_eq!(bench.stored("q").await, 2, "nothing is stored");
+        assert_eq!(push("q", Some("1")).await, first, "what is known is answered");
+        push("q", None).await.expect("no key, no limit");
+        push("other", Some("3")).await.expect("room of its own");
+
+        now.fetch_add(KEY_MS, Ordering::SeqCst);
+        assert_ne!(push("q", Some("1")).await, first, "it comes anew, in its old place");
+        messages.sweep().await.expect("a sweep");
+        push("q", Some("3")).await.expect("room after the sweep");
+        assert_eq!(push("q", Some("4")).await, Err(Code::ResourceExhausted));
     }
 }
 

@@ -5,6 +5,7 @@ use malla_runtime::config::Secret;
 use malla_servers::group::Group;
 use malla_servers::{Kind, Server};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::*;
@@ -23,8 +24,10 @@ impl MigratorTrait for Migrator {
 struct Bench {
     store: Store,
     _place: Place,
-    stored: AtomicUsize,
+    stored: Arc<AtomicUsize>,
     loads: AtomicUsize,
+    /// Told when a load has read.
+    read: Notify,
     replicas: Vec<Cache<usize>>,
 }
 
@@ -38,9 +41,9 @@ async fn bench_with(url: &str, command_ms: u64) -> Bench {
     let replicas = vec![replica(), replica()];
     let place = Place::sqlite();
     let store = place.open::<Migrator>("test").await;
-    let bench = Bench { store, _place: place, stored: AtomicUsize::new(1), loads: AtomicUsize::new(0), replicas };
-    for replica in &bench.replicas {
-        let redis = &replica.shared.as_ref().expect("shared").redis;
+    let (stored, loads, read) = (Arc::new(AtomicUsize::new(1)), AtomicUsize::new(0), Notify::new());
+    let bench = Bench { store, _place: place, stored, loads, read, replicas };
+    for redis in bench.replicas.iter().filter_map(|replica| Some(&replica.shared.as_ref()?.redis)) {
         timeout(Duration::from_secs(5), async {
             while redis.present().is_err() {
                 sleep(Duration::from_millis(5)).await;
@@ -57,10 +60,17 @@ impl Bench {
         let load = async {
             self.loads.fetch_add(1, Ordering::SeqCst);
             let value = self.stored.load(Ordering::SeqCst);
+            self.read.notify_waiters();
             sleep(Duration::from_millis(50)).await;
             Ok::<_, Infallible>(value)
         };
         self.replicas[replica].get("k", load).await.expect("a value").0
+    }
+
+    /// Changes what is stored, through the first replica.
+    async fn change(&self, value: usize) {
+        let stored = self.stored.clone();
+        self.replicas[0].change(&self.store, "k", async move { stored.store(value, Ordering::SeqCst) }).await;
     }
 }
 
@@ -100,10 +110,10 @@ async fn load_once(bench: &Bench) {
 async fn changes_show(bench: &Bench) {
     // The other replica is loading what was there before.
     let change = async {
-        sleep(Duration::from_millis(20)).await;
-        bench.replicas[0].change(&bench.store, "k", async { bench.stored.store(2, Ordering::SeqCst) }).await;
+        bench.read.notified().await;
+        bench.change(2).await;
     };
-    let (before, ()) = tokio::join!(bench.get(1), change);
+    let ((), before) = tokio::join!(change, bench.get(1));
     assert_eq!((before, bench.get(0).await), (1, 2));
     sleep(LOCAL_TTL + Duration::from_millis(50)).await;
     assert_eq!(bench.get(1).await, 2);
@@ -142,9 +152,28 @@ async fn without_its_redis_answers_are_right_and_quick() {
         }
         for value in [10, 11, 12] {
             let asked = Instant::now();
-            bench.replicas[0].change(&bench.store, "k", async { bench.stored.store(value, Ordering::SeqCst) }).await;
+            bench.change(value).await;
             assert_eq!(bench.get(0).await, value);
-            assert!(asked.elapsed() < Duration::from_millis(500), "{signal}: {:?}", asked.elapsed());
+            // Six commands that time out would take longer than that, were each sent.
+            assert!(asked.elapsed() < Duration::from_secs(2), "{signal}: {:?}", asked.elapsed());
         }
     }
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_leaves_goes_to_its_end_and_nobody_caches_what_was_there_before() {
+    let bench = bench("").await;
+    let (stored, begun, go_on) = (bench.stored.clone(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (write_begun, write_goes_on) = (begun.clone(), go_on.clone());
+    let write = async move {
+        write_begun.notify_one();
+        write_goes_on.notified().await;
+        stored.store(2, Ordering::SeqCst);
+    };
+    tokio::select! {
+        () = bench.replicas[0].change(&bench.store, "k", write) => panic!("it goes on"),
+        () = begun.notified() => {}
+    }
+    let (read, ()) = tokio::join!(bench.get(0), async { go_on.notify_one() });
+    assert_eq!((read, bench.get(0).await), (2, 2));
 }

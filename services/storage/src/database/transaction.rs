@@ -12,11 +12,22 @@ use sea_orm::{
     IntoDatabaseExecutor, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait as _,
 };
+use tracing::Instrument as _;
 
 use super::status::is_unsynced;
 
 tokio::task_local! {
     static CURRENT: Arc<Scope>;
+}
+
+/// Does something to its end, as part of the call being handled, even if the caller leaves meanwhile.
+pub(crate) async fn whole<R: Send + 'static>(work: impl Future<Output = R> + Send + 'static) -> R {
+    let work = work.in_current_span();
+    let task = match CURRENT.try_with(Arc::clone) {
+        Ok(scope) => tokio::spawn(CURRENT.scope(scope, work)),
+        Err(_) => tokio::spawn(work),
+    };
+    task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// One handling of a call, as one transaction of one database.
@@ -104,8 +115,14 @@ impl Connection {
         self.0.database.close_by_ref().await
     }
 
-    /// Passes on how a commit ended, and remembers a disk that did not sync.
-    pub(crate) fn noted<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
+    /// Commits, to its end: how that went has to be noted even when the caller has left.
+    pub(crate) async fn commit(&self, transaction: DatabaseTransaction) -> Result<(), DbErr> {
+        let connection = self.clone();
+        whole(async move { connection.noted(transaction.commit().await) }).await
+    }
+
+    /// Passes on how a write ended, and remembers a disk that did not sync.
+    fn noted<T>(&self, outcome: Result<T, DbErr>) -> Result<T, DbErr> {
         if outcome.as_ref().is_err_and(is_unsynced) && !self.0.unsynced.swap(true, Ordering::Relaxed) {
             tracing::error!("the disk does not sync: nothing more is read or written before the next start");
         }
@@ -153,13 +170,15 @@ impl Connection {
         Arc::ptr_eq(&scope.connection.0, &self.0).then_some(scope)
     }
 
-    /// The way of one statement. What is not known to be a read is a write.
+    /// The way of one statement. What is not known to be a read is a write; one to SQLite is a transaction of its own, so
+    /// that its end is noted as that of any other.
     async fn way(&self, sql: &str) -> Result<Way<'_>, DbErr> {
-        let Some(scope) = self.scope() else { return Ok(Way::Pool(self.pool()?)) };
-        if !sql.starts_with("SELECT") {
+        let scope = self.scope();
+        let is_own = scope.is_some() || self.get_database_backend() == DatabaseBackend::Sqlite;
+        if is_own && !sql.starts_with("SELECT") {
             return Ok(Way::Own(self.begin().await?));
         }
-        Ok(match scope.kept() {
+        Ok(match scope.and_then(|scope| scope.kept()) {
             Some(kept) => Way::Kept(kept),
             None => Way::Pool(self.pool()?),
         })
@@ -231,12 +250,13 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Makes its changes last; in a keyed call, as soon as the call has been answered well.
+    /// Makes its changes last; in a keyed call, as soon as the call has been answered well. Once begun it goes to its end,
+    /// also when it is dropped.
     ///
     /// # Errors
     /// [`DbErr`] when they could not be made to last, or nobody can tell.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Some(scope) = self.keeper else { return self.connection.noted(self.inner.commit().await) };
+        let Some(scope) = self.keeper else { return self.connection.commit(self.inner).await };
         let mut state = scope.state();
         if state.kept.is_some() {
             return Err(DbErr::Custom("two transactions of one call at once".into()));

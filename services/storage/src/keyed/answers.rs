@@ -228,7 +228,7 @@ impl Attempt {
         if kept.rows_affected == 0 {
             return Err(Error::InUse);
         }
-        self.answers.connection().noted(transaction.commit().await)?;
+        self.answers.connection().commit(transaction).await?;
         self.over = true;
         Ok(())
     }

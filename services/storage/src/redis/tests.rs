@@ -9,8 +9,13 @@ use malla_servers::{Kind, Server};
 
 use super::*;
 
+/// What a busy machine may need beyond the times that are set; far less than a command that nobody ends.
+const SLACK: Duration = Duration::from_secs(3);
+const COMMAND: Duration = Duration::from_millis(300);
+
 async fn redis(server: &Server) -> Redis<()> {
-    let config = Config { url: Secret::new(server.url()), command_ms: 300, ..Config::default() };
+    let command_ms = COMMAND.as_millis() as u64;
+    let config = Config { url: Secret::new(server.url()), command_ms, ..Config::default() };
     Redis::open(&config, |client| async move { client.ping(None).await }).await.expect("connected")
 }
 
@@ -18,10 +23,10 @@ async fn get(redis: &Redis<()>, again: Again) -> Result<Option<String>, Error> {
     redis.call(again, |client, ()| async move { client.get("k").await }).await
 }
 
-async fn is_back_within(redis: &Redis<()>, limit: Duration) {
+async fn is_back(redis: &Redis<()>) {
     let back = Instant::now();
     while let Err(error) = get(redis, Again::Never).await {
-        assert!(back.elapsed() < limit, "it does not connect again: {error}");
+        assert!(back.elapsed() < SLACK, "it does not connect again: {error}");
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -37,9 +42,9 @@ async fn commands_fail_in_time_while_the_server_is_away_and_work_again_after() {
             let error = get(&redis, Again::Harmless).await.expect_err("nobody answers");
             assert!(is_away(&error), "{error}");
         }
-        assert!(asked.elapsed() < Duration::from_millis(1_000), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < 3 * COMMAND + SLACK, "{:?}", asked.elapsed());
         server.restart();
-        is_back_within(&redis, Duration::from_secs(1)).await;
+        is_back(&redis).await;
     }
 }
 
@@ -52,10 +57,10 @@ async fn a_server_that_stands_still_is_not_waited_for() {
         let asked = Instant::now();
         let error = get(&redis, Again::Harmless).await.expect_err("nobody answers");
         assert!(is_away(&error), "{error}");
-        assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < COMMAND + SLACK, "{:?}", asked.elapsed());
     }
     server.signal("CONT");
-    is_back_within(&redis, Duration::from_secs(1)).await;
+    is_back(&redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +80,7 @@ async fn a_harmless_command_outlives_its_connection() {
         let _: () = redis.present().expect("connected").0.del("once").await.expect("a deletion");
         let result = redis.call(again, break_off).await;
         assert_eq!(result.is_ok(), ends_well, "{again:?}: {result:?}");
-        is_back_within(&redis, Duration::from_secs(1)).await;
+        is_back(&redis).await;
     }
 }
 
@@ -113,7 +118,7 @@ fn an_address_that_is_none_is_refused_without_repeating_it() {
 #[tokio::test]
 async fn with_tls_a_server_is_known_by_its_authority() {
     let Some(certificates) = Certificates::make() else { return };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port = malla_servers::free_port();
     let files = [certificates.certificate(), certificates.key(), certificates.authority()];
     let [certificate, key, authority] = files.map(|file| file.display().to_string());
     let options = ["--tls-auth-clients", "no", "--tls-port", &port.to_string(), "--tls-cert-file", &certificate];

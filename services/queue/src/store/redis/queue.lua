@@ -1,9 +1,9 @@
-#!lua name=malla_queue_1
+#!lua name=malla_queue_2
 -- The queue on Redis: every change is one function, so it is atomic; ARGV[1] is the time in milliseconds, 0 for the server's.
 -- The name carries a version: processes of two versions may use one Redis, each with its own functions.
 --
 -- KEYS of a queue, all in one slot:
---   1 meta     hash: seq (last place), open_ms (registered until)
+--   1 meta     hash: seq (last place), open_ms (registered until), again (the latest push that came again)
 --   2 entries  hash: id -> what is known of the message, see `pack`
 --   3 bodies   hash: id -> body
 --   4 ready    zset by seq: may be received       5 dead    zset by seq: received too often
@@ -89,18 +89,26 @@ local function held(k, id, receipt, now)
   if e and e.receipt ~= '' and e.receipt == receipt and e.visible > now and redis.call('ZSCORE', k[7], id) then return e end
 end
 
--- now, id, body, delay_ms, messages_max, open (1: it has just been registered), key, fingerprint
+-- A push that finds its message there. It writes all the same: WAIT, since Redis 7.2, waits for what its own connection
+-- has written, and the message is of another.
+local function again(k, id)
+  redis.call('HSET', k[1], 'again', id)
+  return { 'ok', id }
+end
+
+-- now, id, body, delay_ms, messages_max, open (1: it has just been registered), key, fingerprint, keys_max
 local function push(k, a)
   local now, id, key = time(a[1]), a[2], a[7]
   -- The answer to this very push was lost.
-  if redis.call('HEXISTS', k[2], id) == 1 or redis.call('HEXISTS', k[11], id) == 1 then return { 'ok', id } end
+  if redis.call('HEXISTS', k[2], id) == 1 or redis.call('HEXISTS', k[11], id) == 1 then return again(k, id) end
   if key ~= '' then
     local known = redis.call('HGET', k[9], key)
     if known and tonumber(redis.call('ZSCORE', k[10], key)) > now - KEY_MS then
       local fingerprint, first = unpack(cmsgpack.unpack(known))
       if fingerprint ~= a[8] then return { 'reused' } end
-      return { 'ok', first }
+      return again(k, first)
     end
+    if not known and redis.call('HLEN', k[9]) >= tonumber(a[9]) then return { 'keys' } end
   end
   if redis.call('HLEN', k[2]) >= tonumber(a[5]) then return { 'full' } end
   if a[6] == '1' then
@@ -172,6 +180,21 @@ local function nack(k, a)
   e.receipt, e.visible = '', now + tonumber(a[4])
   save(k, e)
   if e.visible > now then redis.call('ZADD', k[6], text(e.visible), e.id) else settle(k, e) end
+  return 1
+end
+
+-- now, receipt, then ids: those it was the last to hold are ready, as if not received
+local function release(k, a)
+  local now = time(a[1])
+  for at = 3, #a do
+    local e = load_entry(k, a[at])
+    if e and e.receipt ~= '' and e.receipt == a[2] then
+      lift(k, e.id)
+      e.receipt, e.visible, e.attempts, e.final = '', now, e.attempts - 1, 0
+      save(k, e)
+      settle(k, e)
+    end
+  end
   return 1
 end
 
@@ -277,7 +300,7 @@ end
 
 -- Loading a library, Lua's own functions are not there yet. Where memory has run out, only what adds messages is refused.
 local function register(name, callback, flag)
-  redis.register_function({ function_name = 'malla_queue_1_' .. name, callback = callback, flags = { flag } })
+  redis.register_function({ function_name = 'malla_queue_2_' .. name, callback = callback, flags = { flag } })
 end
 register('push', push)
 register('open', open)
@@ -286,6 +309,7 @@ register('pop', pop, 'allow-oom')
 register('receive', receive, 'allow-oom')
 register('ack', ack, 'allow-oom')
 register('nack', nack, 'allow-oom')
+register('release', release, 'allow-oom')
 register('extend', extend, 'allow-oom')
 register('held', held_all, 'allow-oom')
 register('stats', stats, 'allow-oom')

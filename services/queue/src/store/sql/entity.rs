@@ -78,6 +78,24 @@ pub(crate) mod keys {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// How many idempotency keys a queue remembers; no row for none.
+pub(crate) mod key_counts {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "key_counts")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub queue: String,
+        pub keys: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Tombstones of acknowledged messages.
 pub(crate) mod acks {
     use sea_orm::entity::prelude::*;

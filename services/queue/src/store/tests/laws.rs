@@ -27,6 +27,7 @@ enum Step {
     Ack(usize),
     Nack(usize, i64),
     Extend(usize, i64),
+    Release(usize),
     Redrive,
     Sweep,
     Pass(i64),
@@ -46,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..5_usize).prop_map(Step::Ack),
         3 => (0..5_usize, delay()).prop_map(|(of, delay)| Step::Nack(of, delay)),
         2 => (0..5_usize, visibility()).prop_map(|(of, visibility)| Step::Extend(of, visibility)),
+        2 => (0..5_usize).prop_map(Step::Release),
         1 => Just(Step::Redrive),
         1 => Just(Step::Sweep),
         4 => some_time.prop_map(Step::Pass),
@@ -67,6 +69,8 @@ struct Entry {
     body: usize,
     pushed_ms: i64,
     attempts: i64,
+    /// Of the latest delivery, unless it was given back.
+    receipt: Option<String>,
     state: State,
 }
 
@@ -173,7 +177,7 @@ impl Both {
                         let id = pushed.expect("room");
                         key.map(|key| model.keys.insert(key, (number, id.clone(), model.now)));
                         let (pushed_ms, state) = (model.now, State::Delayed { until: model.now + delay });
-                        model.entries.push(Entry { id, body: number, pushed_ms, attempts: 0, state });
+                        model.entries.push(Entry { id, body: number, pushed_ms, attempts: 0, receipt: None, state });
                     }
                 }
             }
@@ -190,7 +194,7 @@ impl Both {
             Step::Redrive => {
                 let mut redriven = 0;
                 for entry in model.entries.iter_mut().filter(|entry| matches!(entry.state, State::Dead { .. })) {
-                    (entry.attempts, entry.state) = (0, State::Ready { since: model.now });
+                    (entry.attempts, entry.receipt, entry.state) = (0, None, State::Ready { since: model.now });
                     redriven += 1;
                 }
                 assert_eq!(messages.redrive(QUEUE).await.expect("a redrive"), redriven);
@@ -211,14 +215,15 @@ impl Both {
                 let (delivery, now) = (self.delivery(back), self.model.now);
                 let given_back = code(messages.nack(&delivery, delay).await);
                 let state = State::Delayed { until: now + delay };
-                assert_eq!(given_back, self.change(&delivery, state));
+                assert_eq!(given_back, self.change(&delivery, state).map(|at| self.model.entries[at].receipt = None));
             }
             Step::Extend(back, visibility) => {
                 let (delivery, until) = (self.delivery(back), self.model.now + visibility);
                 let extended = code(messages.extend(&delivery, visibility).await);
                 let state = State::Leased { receipt: delivery.receipt.clone(), until };
-                assert_eq!(extended, self.change(&delivery, state).map(|()| until));
+                assert_eq!(extended, self.change(&delivery, state).map(|_| until));
             }
+            Step::Release(back) => self.release(self.delivery(back)).await,
             Step::Crash => unreachable!("no call"),
         }
     }
@@ -234,8 +239,19 @@ impl Both {
             assert_eq!(i64::from(message.attempts), entry.attempts);
             let delivery = delivery(message);
             assert!(!self.deliveries.contains(&delivery), "a receipt was given twice");
+            entry.receipt = Some(delivery.receipt.clone());
             entry.state = State::Leased { receipt: delivery.receipt.clone(), until: self.model.now + visibility };
             self.deliveries.push(delivery);
+        }
+    }
+
+    /// Also after the lease's end, as long as nobody else has received the message.
+    async fn release(&mut self, Delivery { queue, id, receipt }: Delivery) {
+        self.bench.messages.release(&queue, &receipt, std::slice::from_ref(&id)).await.expect("given back");
+        let (now, receipt) = (self.model.now, Some(receipt));
+        if let Some(entry) = self.model.entries.iter_mut().find(|entry| entry.id == id && entry.receipt == receipt) {
+            entry.attempts -= 1;
+            (entry.receipt, entry.state) = (None, State::Ready { since: now });
         }
     }
 
@@ -250,10 +266,10 @@ impl Both {
         if known { Ok(()) } else { Err(Code::FailedPrecondition) }
     }
 
-    fn change(&mut self, delivery: &Delivery, state: State) -> Result<(), Code> {
+    fn change(&mut self, delivery: &Delivery, state: State) -> Result<usize, Code> {
         let at = self.model.leased(delivery).ok_or(Code::FailedPrecondition)?;
         self.model.entries[at].state = state;
-        Ok(())
+        Ok(at)
     }
 
     async fn compare(&self) {

@@ -119,16 +119,45 @@ async fn an_authority_that_does_not_answer_is_asked_again() {
     assert_eq!(authority.watches.load(Ordering::SeqCst), 3);
 }
 
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_anyone_may_call_a_key_is_its_callers_and_nobody_is_refused() {
+    let (authenticator, authority) = follow(Fake::default());
+    authenticator.ready(Duration::from_secs(1)).await;
+    authority.say(vec![("gone".into(), i64::MAX)]);
+    pass(10).await;
+    let [valid, revoked] = ["a", "gone"].map(|jti| ("authorization", format!("Bearer {}", token(jti))));
+    let (key, other) = (("idempotency-key", "k".to_owned()), ("authorization", "Bearer x".to_owned()));
+    let forged = ("malla-on-behalf-of", "1;ana".to_owned());
+    let rows = [
+        (vec![&valid], None),
+        (vec![&key, &valid], Some("1")),
+        (vec![&key], None),
+        (vec![&key, &revoked], None),
+        (vec![&key, &other], None),
+        (vec![&key, &forged], None),
+    ];
+    for (pairs, expected) in rows {
+        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let caller = authenticator.authenticate(&headers(&pairs), Access::Anyone).expect("let through");
+        let user = if let Caller::User(claims) = caller { Some(claims.sub) } else { None };
+        assert_eq!(user.as_deref(), expected, "{pairs:?}");
+    }
+}
+
 #[test]
 fn only_a_service_may_call_on_behalf_of_a_user() {
     let config = Config { mesh_token: Secret::new("mesh"), ..Config::default() };
     let authenticator = Authenticator::new(&config);
-    let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
-    };
     let forged = [("malla-on-behalf-of", "1;ana")];
     let believed = [("malla-mesh-token", "mesh"), ("malla-on-behalf-of", "1;ana")];
     let nobody = [("malla-mesh-token", "mesh"), ("malla-on-behalf-of", ";")];
+    let keyed = [&believed[..], &[("idempotency-key", "k")]].concat();
+    let deferred = authenticator.authenticate(&headers(&keyed), Access::Anyone);
+    assert!(matches!(deferred, Ok(Caller::User(claims)) if claims.sub == "1"), "a deferred call's key is its user's");
     for access in [Access::User, Access::OptionalUser] {
         let code = |pairs| authenticator.authenticate(&headers(pairs), access).expect_err("refused").code();
         assert_eq!((code(&forged), code(&nobody)), (Code::PermissionDenied, Code::Unauthenticated));
