@@ -149,6 +149,7 @@ async fn transcoded(
         closing: edge.closing.clone(),
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
         errors: edge.errors(binding.errors),
+        trailers: headers::takes_trailers(&head.headers),
     };
     encode(binding, head, reply, terms).await
 }
