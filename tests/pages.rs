@@ -103,7 +103,7 @@ async fn the_status_page_shows_every_service_and_updates_itself() {
     assert!(!loaded.is_empty() && loaded.iter().all(|origin| origin == mesh.edge()), "only from here: {loaded:?}");
 
     mesh.kill("beers").await;
-    browser.until("beers shown as down", |text| bad(text) >= 1).await;
+    browser.until("beers shown as down, and why", |text| bad(text) >= 1 && text.contains("cannot connect")).await;
     mesh.restart("beers").await;
     browser.until("beers shown as up again", |text| bad(text) == 0).await;
     browser.close().await;

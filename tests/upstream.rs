@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use malla_contracts::malla::availability::v1::ListCitiesRequest;
 use malla_contracts::malla::availability::v1::availability_service_client::AvailabilityServiceClient;
+use malla_servers::tls::{Certificates, Terms};
 use serde_json::Value;
 
 use crate::support::{OPERATOR, Process, malla};
@@ -109,14 +110,67 @@ async fn several_upstreams_come_from_the_settings_and_files_answer_before_a_back
     becomes(&format!("{address}/v1/cities"), 200).await;
     becomes(&format!("{address}/health/cities"), 200).await;
     assert_eq!(get(&format!("{address}/health/prices")).await.0, 503);
+    let health = becomes(&format!("{address}/health"), 200).await;
+    let trouble = health["troubles"]["prices"].as_str().unwrap();
+    assert!(trouble.starts_with("prices cannot be reached: cannot connect: "), "one that serves is enough: {health}");
     assert_eq!(get(&format!("{address}/nowhere")).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_with_tls_is_called_by_who_trusts_its_authority() {
+    let (Some(ours), Some(others)) = (Certificates::make(), Certificates::make()) else { return };
+    let data = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _cities = serve("availability", &port.to_string(), data.path()).await;
+    let port = ours.in_front_of(port, Terms { alpn: &["h2"], known_clients: true }).await.port();
+    let (url, config) = (format!("https://localhost:{port}"), data.path().join("edge.toml"));
+    for (trusted, known, trouble) in [
+        (&ours, &ours, None),
+        (&others, &ours, Some("no secure connection: its certificate is by an authority that is not trusted")),
+        (&ours, &others, Some("received fatal alert")),
+    ] {
+        let text = format!(
+            "[upstreams.cities]\naddress = \"{url}\"\nca_file = \"{}\"\nclient_cert_file = \"{}\"\n\
+             client_key_file = \"{}\"\n",
+            trusted.authority().display(),
+            known.certificate().display(),
+            known.key().display(),
+        );
+        std::fs::write(&config, text).unwrap();
+        let arguments = ["edge", "--config", config.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "off"];
+        let edge = start(&arguments, &[], data.path()).await;
+        let address = &edge.addresses["edge"];
+        let Some(trouble) = trouble else {
+            becomes(&format!("{address}/health"), 200).await;
+            assert_eq!(get(&format!("{address}/v1/cities")).await.0, 200);
+            continue;
+        };
+        let told = async {
+            loop {
+                let (_, health) = get(&format!("{address}/health")).await;
+                if health["troubles"]["cities"].as_str().is_some_and(|said| said.contains(trouble)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.unwrap_or_else(|_| panic!("never {trouble:?}"));
+    }
+    let ca_file = ours.authority();
+    let arguments = ["edge", "--upstream", &url, "--ca-file", ca_file.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+    let edge = start(&arguments, &[("LISTEN__ADMIN", "off")], data.path()).await;
+    let (_, health) = get(&format!("{}/health", edge.addresses["edge"])).await;
+    assert!(health["services"][format!("localhost:{port}")].is_string(), "{health}");
 }
 
 #[tokio::test]
 async fn what_an_edge_cannot_stand_in_front_of_is_refused_in_one_line() {
-    let rows: [(&[&str], i32, &[&str]); 6] = [
+    let rows: [(&[&str], i32, &[&str]); 9] = [
         (&["edge"], 64, &["upstreams", "--upstream http://host:port"]),
-        (&["edge", "--upstream", "https://a:1"], 64, &["--upstream", "https://a:1", "no TLS yet"]),
+        (&["edge", "--upstream", "grpcs://a:1"], 64, &["--upstream", "grpcs://a:1", "https://host:port"]),
+        (&["edge", "--upstream", "https://a:1", "--ca-file", "/no/such"], 64, &["--ca-file", "/no/such"]),
+        (&["edge", "--upstream", "http://a:1", "--ca-file", "x"], 64, &["--ca-file", "https:// addresses only"]),
+        (&["edge", "--ca-file", "x"], 64, &["--ca-file", "one --upstream"]),
         (&["edge", "--upstream", "http://a:1", "--upstream", "http://a:1/"], 64, &["--upstream", "twice"]),
         (&["edge", "--descriptors", "x"], 64, &["--descriptors", "one --upstream"]),
         (&["edge", "--upstream", "http://a:1", "--threads", "0"], 64, &["--threads", "1..=1024"]),

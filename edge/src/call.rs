@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryFutureExt as _;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::HeaderMap;
 use malla_runtime::auth::Caller;
 use malla_runtime::call::Call;
@@ -67,6 +67,12 @@ impl Replies {
             let broken = self.broken.as_mut().and_then(|broken| broken.try_recv().ok());
             broken.unwrap_or_else(|| Rejection::of_call(status))
         })
+    }
+
+    /// What came after the last message, once that was the last.
+    pub(crate) fn trailers(&mut self) -> HeaderMap {
+        let trailers = self.stream.trailers().now_or_never();
+        trailers.and_then(Result::ok).flatten().unwrap_or_default().into_headers()
     }
 }
 

@@ -3,16 +3,19 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::Poll;
 
 use async_compression::Level;
 use async_compression::tokio::bufread::{
     BrotliDecoder, BrotliEncoder, GzipDecoder, GzipEncoder, ZlibDecoder, ZstdDecoder, ZstdEncoder,
 };
 use async_compression::{brotli, zstd};
-use futures_util::TryStreamExt as _;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body as _, Frame};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited, StreamBody};
 use tokio::io::{AsyncBufRead, AsyncRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tonic::body::Body;
@@ -143,8 +146,22 @@ pub(crate) fn encoded(mut answer: Answer, coding: Option<Coding>, bytes_min: u64
     if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
         answer.headers.insert(header::ETAG, weak);
     }
-    let plain = StreamReader::new(answer.body.into_data_stream().map_err(io::Error::other));
-    Answer { body: streamed(coding.encoder(plain)), ..answer }
+    let (plain, trailers) = parted(answer.body);
+    let encoded = BodyStream::new(streamed(coding.encoder(StreamReader::new(plain))));
+    let last = stream::poll_fn(move |_| Poll::Ready(trailers.try_recv().ok()));
+    let frames = encoded.chain(last.map(|trailers| Ok(Frame::trailers(trailers))));
+    Answer { body: Body::new(StreamBody::new(frames)), ..answer }
+}
+
+/// A body's data, and what comes after it once that was read: only data can be encoded.
+fn parted(body: Body) -> (impl Stream<Item = io::Result<Bytes>> + Send, mpsc::Receiver<HeaderMap>) {
+    let (give, trailers) = mpsc::channel();
+    let frames = BodyStream::new(body.map_err(io::Error::other));
+    let data = frames.try_filter_map(move |frame| {
+        let data = frame.into_data().map_err(|frame| frame.into_trailers().map(|trailers| give.send(trailers)));
+        std::future::ready(Ok(data.ok()))
+    });
+    (data, trailers)
 }
 
 /// The coding a client likes best (RFC 9110 12.5.3); `None` when it likes none better than the bytes as they are.
@@ -178,7 +195,7 @@ fn is_compressible(answer: &Answer) -> bool {
             content_type.as_str(),
             "application/json" | "application/x-ndjson" | "application/xml" | "application/javascript"
         );
-    let bound = [header::CONTENT_ENCODING, header::CONTENT_RANGE, header::TRAILER];
+    let bound = [header::CONTENT_ENCODING, header::CONTENT_RANGE];
     is_text
         && answer.status != StatusCode::PARTIAL_CONTENT
         && !bound.iter().any(|name| answer.headers.contains_key(name))

@@ -56,8 +56,9 @@ impl Answer {
 /// # Errors
 /// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
 pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms: Terms) -> Result<Answer, Rejection> {
-    let plan = &binding.response;
+    let (plan, takes_trailers) = (&binding.response, terms.trailers);
     let success = headers::status(&reply.headers).unwrap_or(binding.success);
+    let is_stream = matches!(reply.messages, Replied::Stream(_));
     let mut answer = match reply.messages {
         Replied::One(message) => one(plan, success, head, message)?,
         Replied::Stream(messages) if plan.is_raw() => stream::raw(plan.clone(), success, messages, terms).await?,
@@ -66,17 +67,20 @@ pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms:
         }
     };
     headers::from_metadata(&reply.headers, &mut answer.headers);
-    Ok(with_trailers(answer, &head.headers, &reply.trailers))
+    if is_stream && takes_trailers {
+        headers::announce(&reply.headers, &mut answer.headers);
+    }
+    Ok(with_trailers(answer, takes_trailers, &reply.trailers))
 }
 
-/// Puts what came after a message after it where the client takes trailers, else among the headers.
-fn with_trailers(mut answer: Answer, asked: &HeaderMap, received: &HeaderMap) -> Answer {
+/// Puts what came after a single message after it where the client takes trailers, else among the headers.
+fn with_trailers(mut answer: Answer, takes_trailers: bool, received: &HeaderMap) -> Answer {
     let mut trailers = HeaderMap::new();
     headers::from_metadata(received, &mut trailers);
     if trailers.is_empty() {
         return answer;
     }
-    if answer.body.is_end_stream() || !headers::takes_trailers(asked) {
+    if answer.body.is_end_stream() || !takes_trailers {
         headers::from_metadata(received, &mut answer.headers);
         return answer;
     }

@@ -41,10 +41,13 @@ struct Known {
 struct Followed {
     name: String,
     link: Link,
+    foreign: bool,
     /// None while it is not known what it serves.
     services: Vec<String>,
     /// What it says itself.
     says: State,
+    /// Why it says nothing.
+    lost: Option<String>,
     /// What keeps the edge from learning what it serves now.
     trouble: Option<String>,
 }
@@ -63,8 +66,10 @@ impl Health {
         let followed = |backend: &Backend| Followed {
             name: backend.name.clone(),
             link: backend.link.clone(),
+            foreign: backend.foreign,
             services: backend.services.clone(),
             says: State::NotServing,
+            lost: None,
             trouble: None,
         };
         let known = Known { backends: backends.iter().map(followed).collect(), unready: false };
@@ -83,7 +88,7 @@ impl Health {
         let condition = |backend: &Followed| Condition {
             name: backend.name.clone(),
             state: backend.state(),
-            trouble: backend.trouble.clone(),
+            trouble: backend.trouble.clone().or_else(|| backend.lost.clone()),
         };
         self.known().backends.iter().map(condition).collect()
     }
@@ -136,7 +141,7 @@ impl Health {
         loop {
             let status = self.watch_once(&name, &link, &mut retry).await;
             let answers = has_no_opinion(&status);
-            self.says(&name, if answers { State::Serving } else { State::NotServing });
+            self.says(&name, if answers { Ok(State::Serving) } else { Err(link::explain(&status)) });
             tokio::time::sleep(if answers { PROBE_INTERVAL } else { retry }).await;
             retry = (retry * 2).min(RETRY_MAX);
         }
@@ -155,7 +160,7 @@ impl Health {
             match tokio::time::timeout(PROBE_INTERVAL, states.message()).await {
                 Ok(Ok(Some(state))) => {
                     *retry = RETRY_MIN;
-                    self.says(name, state.status());
+                    self.says(name, Ok(state.status()));
                 }
                 Ok(Ok(None)) => return Status::unavailable("the stream of states ended"),
                 Ok(Err(status)) => return status,
@@ -168,10 +173,19 @@ impl Health {
         }
     }
 
-    /// A backend says how it is. One that knows of single services only has no opinion on itself.
-    fn says(&self, name: &str, state: State) {
-        let serves = matches!(state, State::Serving | State::ServiceUnknown);
-        self.change(name, |backend| backend.says = if serves { State::Serving } else { State::NotServing });
+    /// A backend says how it is, or why it cannot be heard. One that knows of single services only has no opinion on itself.
+    fn says(&self, name: &str, said: Result<State, String>) {
+        let serves = matches!(said, Ok(State::Serving | State::ServiceUnknown));
+        self.change(name, |backend| {
+            let lost = said.err();
+            // Of one that is yet to say what it serves, whoever asks it says why.
+            let is_news = lost != backend.lost && !backend.services.is_empty();
+            if let Some(reason) = lost.as_ref().filter(|_| is_news && backend.state() == State::NotServing) {
+                tracing::warn!(backend = name, reason, "a backend cannot be reached");
+            }
+            backend.lost = lost;
+            backend.says = if serves { State::Serving } else { State::NotServing };
+        });
     }
 
     fn change(&self, name: &str, change: impl FnOnce(&mut Followed)) {
@@ -182,7 +196,10 @@ impl Health {
         match backend.state() {
             now if now == before => {}
             State::Serving => tracing::info!(backend = name, "a backend serves"),
-            _ => tracing::warn!(backend = name, "a backend does not serve any more"),
+            _ => {
+                let reason = backend.lost.as_deref().unwrap_or("it says so");
+                tracing::warn!(backend = name, reason, "a backend does not serve any more");
+            }
         }
         known.publish(&self.registry);
     }
@@ -199,8 +216,17 @@ impl Known {
                 registry.set(name, backend.state());
             }
         }
-        let serving = self.backends.iter().all(|backend| backend.state() == State::Serving) && !self.unready;
+        let serving = self.serves() && !self.unready;
         registry.set("", if serving { State::Serving } else { State::NotServing });
+    }
+
+    /// Whether the edge is of use as a whole. The mesh is one thing: all of it serves or it does not. Foreign servers are
+    /// nothing to each other, and one that is down must not take the others' clients away: once each was asked what it
+    /// serves, one that serves is enough.
+    fn serves(&self) -> bool {
+        let serves = |backend: &Followed| backend.state() == State::Serving;
+        let may = |backend: &Followed| if backend.foreign { backend.was_asked() } else { serves(backend) };
+        self.backends.iter().all(may) && (self.backends.is_empty() || self.backends.iter().any(serves))
     }
 }
 
@@ -208,6 +234,11 @@ impl Followed {
     /// Nobody can be served what is not known.
     fn state(&self) -> State {
         if self.services.is_empty() { State::NotServing } else { self.says }
+    }
+
+    /// Whether it has said what it serves, or could not be made to.
+    fn was_asked(&self) -> bool {
+        !self.services.is_empty() || self.trouble.is_some()
     }
 }
 

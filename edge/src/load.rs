@@ -47,6 +47,7 @@ pub struct Backend {
     pub link: Link,
     /// Not one of the mesh's own. It checks its callers itself, and routes of it that cannot be served are left out, where
     /// those of the mesh's own keep the edge from being built. Methods for services only are out of reach in any case.
+    /// While it is down the edge as a whole still counts as SERVING, as long as another backend serves.
     pub foreign: bool,
 }
 
@@ -64,8 +65,9 @@ impl Backend {
         Self::new(name, services, descriptors, Link::alone(name, routes))
     }
 
-    /// The same for a gRPC server elsewhere: `http://host:port`, or several addresses with commas between, among which
-    /// calls are balanced. It connects on first use. To be made within a Tokio runtime.
+    /// The same for a gRPC server elsewhere: `http://host:port` or `https://host:port`, or several addresses with commas
+    /// between, among which calls are balanced. It connects on first use. To be made within a Tokio runtime. What else
+    /// TLS may need, [`Link::secured`] takes.
     ///
     /// # Errors
     /// The address is none.

@@ -95,7 +95,8 @@ struct Index<'e> {
 struct States {
     status: &'static str,
     services: BTreeMap<String, &'static str>,
-    /// What keeps the edge from learning what a backend serves now; it goes on with what it last knew.
+    /// Why a backend cannot be reached, or what keeps the edge from learning what it serves now; then it goes on with what
+    /// it last knew.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     troubles: BTreeMap<String, String>,
 }

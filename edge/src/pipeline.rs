@@ -173,6 +173,7 @@ async fn transcoded(
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
         errors: binding.errors.clone(),
         failed: record.failed(),
+        trailers: headers::takes_trailers(&head.headers),
     };
     encode(binding, head, reply, terms).await
 }

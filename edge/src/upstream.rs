@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use malla_runtime::link::Link;
+use malla_runtime::link::{self, Link};
 use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
 use tokio::io::AsyncReadExt as _;
@@ -51,7 +51,7 @@ pub struct Upstream {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It cannot be reached or answers with an error.
-    #[error("server reflection: {}", .0.message())]
+    #[error("server reflection: {}", link::explain(.0))]
     Call(#[from] Status),
     /// It did not answer in time.
     #[error("server reflection: no answer within {0:?} (edge.reflection.timeout_ms)")]

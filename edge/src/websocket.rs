@@ -80,16 +80,20 @@ pub(crate) fn take_credentials(head: &mut Parts) {
 /// answered as if it had not asked.
 ///
 /// # Errors
-/// 501 over HTTP/2, which has no such answer.
+/// 501 over HTTP/2, which has no such answer, and where the server around the edge keeps its connections to itself.
 pub(crate) fn find<'e>(edge: &'e Shared, head: &Parts) -> Result<Option<Found<'e>>, Rejection> {
-    let upgrade = head.extensions.get::<OnUpgrade>().filter(|_| is_asked(head));
-    let Some(upgrade) = upgrade else { return Ok(None) };
+    if !is_asked(head) {
+        return Ok(None);
+    }
     for http_method in [Method::GET, Method::POST] {
         let found = route::find(&edge.table, &http_method, &head.uri, edge.config.trailing_slash, edge.keep);
         if let Ok(Route::To { rule, variables }) = found {
             let method = &rule.value.method;
             if method.client_streaming || method.server_streaming {
-                return Ok(Some(Found { upgrade: upgrade.clone(), http_method, rule, variables }));
+                let message = "the server that the edge is mounted in hands no connection over: no WebSocket is spoken";
+                let upgrade = head.extensions.get::<OnUpgrade>().cloned();
+                let upgrade = upgrade.ok_or_else(|| Rejection::new(Status::unimplemented(message)))?;
+                return Ok(Some(Found { upgrade, http_method, rule, variables }));
             }
         }
     }

@@ -55,6 +55,11 @@ async fn http1_and_grpc_share_the_port() {
         "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\nte: trailers\r\nwant-trailer: 1\r\nconnection: te, close\r\n\r\n";
     let answer = exchange(running.address, asked).await;
     assert!(answer.contains("trailer: x-after\r\n") && answer.ends_with("0\r\nx-after: 1\r\n\r\n"), "{answer}");
+    let asked =
+        "GET /v1/count/1 HTTP/1.1\r\nhost: a\r\nte: trailers\r\nwant-trailer: 1\r\nconnection: te, close\r\n\r\n";
+    let answer = exchange(running.address, asked).await;
+    assert!(answer.contains("trailer: x-after\r\n"), "what the backend announces, HTTP/1.1 has a place for: {answer}");
+    assert!(answer.ends_with("1\r\n]\r\n0\r\nx-after: 1\r\n\r\n"), "{answer}");
     let refused = exchange(running.address, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 400 "), "{refused}");
 

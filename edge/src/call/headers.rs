@@ -81,6 +81,23 @@ pub(crate) fn pass(received: &HeaderMap, peer: Option<SocketAddr>) -> HeaderMap 
 
 /// A backend's metadata as headers of the answer. What HTTP needs is set by the edge; nothing of gRPC leaks.
 pub(crate) fn from_metadata(metadata: &HeaderMap, headers: &mut HeaderMap) {
+    let named = named_by_connection(metadata);
+    for (name, value) in metadata.iter().filter(|(name, _)| is_sent_back(name.as_str(), &named)) {
+        headers.append(name, value.clone());
+    }
+}
+
+/// Announces the trailers that a backend announces in its metadata: HTTP/1.1 has no place for any others (RFC 9110 6.6.2).
+pub(crate) fn announce(metadata: &HeaderMap, headers: &mut HeaderMap) {
+    let named = named_by_connection(metadata);
+    let values = metadata.get_all(header::TRAILER).iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    for name in names.filter(|name| is_sent_back(name.as_str(), &named)) {
+        headers.append(header::TRAILER, name.into());
+    }
+}
+
+fn is_sent_back(name: &str, named: &[String]) -> bool {
     const OWN: [&str; 9] = [
         "content-type",
         "content-length",
@@ -92,14 +109,8 @@ pub(crate) fn from_metadata(metadata: &HeaderMap, headers: &mut HeaderMap) {
         "x-request-id",
         HTTP_CODE,
     ];
-    let named = named_by_connection(metadata);
-    for (name, value) in metadata {
-        let text = name.as_str();
-        let internal = text.starts_with("grpc-") || text.starts_with("malla-");
-        if !internal && !OWN.contains(&text) && !is_hop_by_hop(text, &named) {
-            headers.append(name, value.clone());
-        }
-    }
+    let internal = name.starts_with("grpc-") || name.starts_with("malla-");
+    !internal && !OWN.contains(&name) && !is_hop_by_hop(name, named)
 }
 
 /// The HTTP status that a backend's metadata asks for: 200 to 599, anything else is as good as none.

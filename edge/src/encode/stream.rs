@@ -4,8 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -16,7 +15,7 @@ use tonic::{Code, Status};
 
 use super::frame::Format;
 use super::{Answer, broken, media_type, write};
-use crate::call::{self, Replies};
+use crate::call::{self, Replies, headers};
 use crate::codec::{HttpBody, Output, ResponsePlan};
 use crate::errors;
 use crate::rejection::Rejection;
@@ -34,24 +33,44 @@ pub(crate) struct Terms {
     pub(crate) errors: Arc<errors::Writer>,
     /// Where to say that it failed.
     pub(crate) failed: Arc<OnceLock<Code>>,
+    /// Whether the client takes trailers; they are lost on those that do not.
+    pub(crate) trailers: bool,
 }
 
 /// Messages from a backend until the deadline, or the edge's end.
 struct Messages {
     replies: Replies,
     terms: Terms,
+    /// What came after the last message, good or bad.
+    trailers: HeaderMap,
 }
 
 impl Messages {
+    fn new(replies: Replies, terms: Terms) -> Self {
+        Self { replies, terms, trailers: HeaderMap::new() }
+    }
+
     /// The next message; `None` at the end. Cancel safe.
     async fn next(&mut self) -> Option<Result<Bytes, Rejection>> {
-        tokio::select! {
+        let next = tokio::select! {
             // A backend that always has a message ready would otherwise never be stopped.
             biased;
             () = tokio::time::sleep_until(self.terms.deadline) => Some(Err(Rejection::backend(call::expired()))),
             () = self.terms.closing.cancelled() => Some(Err(Rejection::new(Status::unavailable("the edge is shutting down")))),
             message = self.replies.next() => message.transpose(),
+        };
+        match &next {
+            None => headers::from_metadata(&self.replies.trailers(), &mut self.trailers),
+            Some(Err(rejection)) => headers::from_metadata(rejection.status.metadata().as_ref(), &mut self.trailers),
+            Some(Ok(_)) => {}
         }
+        next
+    }
+
+    /// The last frame of the answer, if there is something to say and somebody to hear it.
+    fn last(&mut self) -> Option<Frame<Bytes>> {
+        let trailers = std::mem::take(&mut self.trailers);
+        (self.terms.trailers && !trailers.is_empty()).then(|| Frame::trailers(trailers))
     }
 
     /// The first message, if it comes soon.
@@ -79,20 +98,20 @@ pub(super) async fn json(
     replies: Replies,
     terms: Terms,
 ) -> Result<Answer, Rejection> {
-    let mut messages = Messages { replies, terms };
+    let mut messages = Messages::new(replies, terms);
     let waiting = match messages.first().await? {
         First::Message(message) => Some(Some(message)),
         First::End => Some(None),
         First::Late => None,
     };
     let writer = Writer { plan, format, messages, waiting, written: 0, stage: Stage::Open };
-    let chunks = stream::unfold(writer, async |mut writer| {
-        let chunk = writer.chunk().await?;
-        Some((Ok::<_, Status>(Frame::data(chunk)), writer))
+    let frames = stream::unfold(writer, async |mut writer| {
+        let frame = writer.frame().await?;
+        Some((Ok::<_, Status>(frame), writer))
     });
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, format.content_type());
-    Ok(Answer { status: success, headers, body: Body::new(StreamBody::new(chunks)) })
+    let mut head = HeaderMap::new();
+    head.insert(header::CONTENT_TYPE, format.content_type());
+    Ok(Answer { status: success, headers: head, body: Body::new(StreamBody::new(frames)) })
 }
 
 struct Writer {
@@ -110,12 +129,13 @@ enum Stage {
     Open,
     Elements,
     Close,
+    Trailers,
     Done,
 }
 
 impl Writer {
-    /// The next bytes to send; `None` when all is said.
-    async fn chunk(&mut self) -> Option<Bytes> {
+    /// What to send next; `None` when all is said.
+    async fn frame(&mut self) -> Option<Frame<Bytes>> {
         loop {
             let chunk = match self.stage {
                 Stage::Open => {
@@ -124,13 +144,17 @@ impl Writer {
                 }
                 Stage::Elements => self.element().await,
                 Stage::Close => {
-                    self.stage = Stage::Done;
+                    self.stage = Stage::Trailers;
                     self.format.close()
+                }
+                Stage::Trailers => {
+                    self.stage = Stage::Done;
+                    return self.messages.last();
                 }
                 Stage::Done => return None,
             };
             if !chunk.is_empty() {
-                return Some(chunk);
+                return Some(Frame::data(chunk));
             }
         }
     }
@@ -176,21 +200,21 @@ pub(super) async fn raw(
     replies: Replies,
     terms: Terms,
 ) -> Result<Answer, Rejection> {
-    let mut messages = Messages { replies, terms };
+    let mut messages = Messages::new(replies, terms);
     let first = messages.next().await.transpose()?;
     let first = first.map(|message| piece(&plan, message)).transpose().map_err(broken)?;
-    let mut headers = HeaderMap::new();
+    let mut head = HeaderMap::new();
     if let Some(first) = &first {
-        headers.insert(header::CONTENT_TYPE, media_type(first));
+        head.insert(header::CONTENT_TYPE, media_type(first));
     }
-    let rest = stream::unfold((plan, messages), async |(plan, mut messages)| {
-        let next = messages.next().await?.map_err(|rejection| rejection.status);
-        let next = next.and_then(|message| piece(&plan, message));
-        Some((next, (plan, messages)))
+    let rest = stream::unfold((plan, Some(messages)), async |(plan, messages)| {
+        let mut messages = messages?;
+        let Some(next) = messages.next().await else { return Some((Ok(messages.last()?), (plan, None))) };
+        let next = next.map_err(|rejection| rejection.status).and_then(|message| piece(&plan, message));
+        Some((next.map(|piece| Frame::data(piece.data)), (plan, Some(messages))))
     });
-    let all = futures_util::StreamExt::chain(stream::iter(first.map(Ok)), rest);
-    let body = StreamBody::new(all.map_ok(|piece| Frame::data(piece.data)));
-    Ok(Answer { status: success, headers, body: Body::new(body) })
+    let all = stream::iter(first.map(|piece| Ok(Frame::data(piece.data)))).chain(rest);
+    Ok(Answer { status: success, headers: head, body: Body::new(StreamBody::new(all)) })
 }
 
 fn piece(plan: &ResponsePlan, message: Bytes) -> Result<HttpBody, Status> {

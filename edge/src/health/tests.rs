@@ -42,3 +42,57 @@ async fn a_backend_that_hangs_is_noticed() {
     assert!(noticed.is_ok());
     following.abort();
 }
+
+fn two(foreign: bool) -> Health {
+    let backend = |name: &str| Backend {
+        name: name.into(),
+        services: Vec::new(),
+        foreign,
+        ..fixture::backend(fixture::descriptors("echo.proto"))
+    };
+    Health::new(&[backend("a"), backend("b")])
+}
+
+#[test]
+fn strangers_that_are_down_do_not_take_the_others_away() {
+    let health = two(true);
+    let up = |name: &str| health.says(name, Ok(State::Serving));
+    let trouble = |name: &str, reason: &str| assert!(health.trouble(name, Some(reason.into())), "it is news");
+    let known_up = |name: &str| {
+        health.serves(name, &[name.to_uppercase()]);
+        up(name);
+    };
+    let steps: [(&str, &dyn Fn(), State); 8] = [
+        ("a says that it serves, and not yet what", &|| up("a"), State::NotServing),
+        ("it is known what a serves; b was not asked yet", &|| health.serves("a", &["A".into()]), State::NotServing),
+        ("b cannot be asked", &|| trouble("b", "gone"), State::Serving),
+        ("b serves", &|| known_up("b"), State::Serving),
+        ("a is lost", &|| health.says("a", Err("refused".into())), State::Serving),
+        ("b drains", &|| health.says("b", Ok(State::NotServing)), State::NotServing),
+        ("a is back", &|| up("a"), State::Serving),
+        ("a cannot be read any more and goes on", &|| trouble("a", "odd"), State::Serving),
+    ];
+    for (what, step, expected) in steps {
+        step();
+        assert_eq!(health.overall(), expected, "{what}");
+    }
+    assert_eq!(health.registry.get("B"), Some(State::NotServing), "each for itself");
+    health.says("a", Err("refused".into()));
+    let troubles: Vec<_> = health.conditions().into_iter().map(|condition| condition.trouble).collect();
+    assert_eq!(troubles, [Some("odd".into()), Some("gone".into())], "what it serves comes before how it is");
+}
+
+#[test]
+fn the_mesh_serves_as_a_whole_or_not() {
+    let health = two(false);
+    for name in ["a", "b"] {
+        assert_eq!(health.overall(), State::NotServing);
+        health.serves(name, &[name.to_uppercase()]);
+        health.says(name, Ok(State::Serving));
+    }
+    assert_eq!(health.overall(), State::Serving);
+    health.says("b", Err("refused".into()));
+    assert_eq!(health.overall(), State::NotServing);
+    let Condition { state, trouble, .. } = health.conditions().remove(1);
+    assert_eq!((state, trouble), (State::NotServing, Some("refused".into())));
+}

@@ -10,7 +10,7 @@ function mark(element, state) {
   element.classList.toggle("bad", !good);
 }
 
-function row(name, state) {
+function row(name, state, trouble) {
   const item = document.createElement("li");
   const link = document.createElement("a");
   link.href = "/health/" + encodeURIComponent(name);
@@ -19,12 +19,18 @@ function row(name, state) {
   word.className = "state";
   mark(word, state);
   item.append(link, word);
+  if (trouble) {
+    const why = document.createElement("small");
+    why.textContent = trouble;
+    item.append(why);
+  }
   return item;
 }
 
 function show(health) {
   mark(document.getElementById("overall"), health.status);
-  const rows = Object.entries(health.services).map(([name, state]) => row(name, state));
+  const troubles = health.troubles || {};
+  const rows = Object.entries(health.services).map(([name, state]) => row(name, state, troubles[name]));
   const list = document.getElementById("list");
   // Replacing equal rows would take the focus away from whoever is on one of them.
   if (list.textContent !== rows.map((item) => item.textContent).join("")) {

@@ -226,6 +226,37 @@ async fn what_comes_after_a_message_is_not_lost() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_stream_is_for_clients_that_take_trailers() {
+    let edge = edge(config());
+    for (uri, accept, end) in [
+        ("/v1/count/2", "application/json", "{\"i32\":2}]"),
+        ("/v1/count/2", "application/x-ndjson", "{\"i32\":2}\n"),
+        ("/v1/count/2", "text/event-stream", "data: {\"i32\":2}\n\n"),
+        ("/v1/count/0", "application/json", "[]"),
+        ("/v1/files/a", "*/*", "abcd"),
+        // What fails says so in the body all the same.
+        ("/v1/count/1?i64=1", "application/x-ndjson", "}}\n"),
+    ] {
+        for coding in ["identity", "gzip"] {
+            let asked = || request("GET", uri).header("accept", accept).header("want-trailer", "1");
+            let asked = || asked().header("accept-encoding", coding);
+            let response = send(&edge, with(asked().header("te", "trailers"), "")).await;
+            assert_eq!(response.headers()["trailer"], "x-after", "{uri}: and nothing of gRPC's");
+            let encoded = response.headers().get("content-encoding").is_some();
+            let collected = response.into_body().collect().await.unwrap();
+            let trailers = collected.trailers().cloned().unwrap();
+            assert_eq!((trailers.len(), &trailers["x-after"]), (1, &"1".parse().unwrap()), "{uri} {accept} {coding}");
+            let body = collected.to_bytes();
+            assert!(encoded || body.ends_with(end.as_bytes()), "{uri}: {body:?}");
+
+            let response = send(&edge, with(asked(), "")).await;
+            assert!(response.headers().get("trailer").is_none() && response.headers().get("x-after").is_none());
+            assert_eq!(response.into_body().collect().await.unwrap().trailers(), None, "{uri} {accept} {coding}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn head_has_the_length_and_no_body() {
     let edge = edge(config());
     for (uri, length) in [("/v1/echo/a", Some("10")), ("/v1/fail/5", Some("126")), ("/v1/count/1", None)] {

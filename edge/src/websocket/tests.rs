@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::{Request, Version};
+use http_body_util::Empty;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::ext::Protocol;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
 use malla_runtime::shutdown::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -28,6 +37,8 @@ async fn start(edge: Edge) -> Running {
 }
 
 type Socket = WebSocketStream<TcpStream>;
+/// A stream of an HTTP/2 connection.
+type Tunnel = WebSocketStream<TokioIo<Upgraded>>;
 
 /// The socket, or the status of the refusal.
 async fn connect(running: &Running, path: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
@@ -43,8 +54,40 @@ async fn connect(running: &Running, path: &str, headers: &[(&'static str, &str)]
     }
 }
 
+/// A client's HTTP/2 connection that knows the server's settings: before that it may not ask for tunnels (RFC 8441 3).
+async fn http2(running: &Running) -> SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    let (mut sender, driver) = Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(driver);
+    let health = format!("http://{}/health", running.address);
+    sender.send_request(Request::get(health).body(Empty::new()).unwrap()).await.unwrap();
+    sender
+}
+
+/// The socket over HTTP/2 (RFC 8441 4), or the status of the refusal.
+async fn tunnel(
+    running: &Running,
+    sender: &mut SendRequest<Empty<Bytes>>,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<Tunnel, u16> {
+    let request = Request::connect(format!("http://{}{path}", running.address)).version(Version::HTTP_2);
+    let request = request.extension(Protocol::from_static("websocket"));
+    let mut request = request.header("sec-websocket-version", "13").body(Empty::new()).unwrap();
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.parse().unwrap());
+    }
+    let response = sender.send_request(request).await.unwrap();
+    if response.status() != 200 {
+        return Err(response.status().as_u16());
+    }
+    assert!(!response.headers().contains_key("sec-websocket-accept"), "there is no key to answer");
+    let stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    Ok(WebSocketStream::from_raw_socket(stream, Role::Client, None).await)
+}
+
 /// The next frame, written out; pings are left out.
-async fn hear(socket: &mut Socket) -> String {
+async fn hear<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> String {
     loop {
         let frame = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.expect("a frame in time");
         return match frame {
@@ -57,7 +100,7 @@ async fn hear(socket: &mut Socket) -> String {
     }
 }
 
-async fn say(socket: &mut Socket, text: &str) {
+async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, text: &str) {
     socket.send(Message::text(text)).await.unwrap();
 }
 
@@ -220,4 +263,83 @@ async fn drain_closes_and_a_place_is_held_until_the_end() {
     let draining = tokio::spawn(async move { running.shutdown.begin(Duration::ZERO).await });
     assert_eq!(hear(&mut socket).await, "1001 the edge is shutting down");
     draining.await.unwrap();
+}
+
+#[tokio::test]
+async fn one_http2_connection_carries_many() {
+    let running = start(fixture::edge(Config { body_bytes_max: 64, ..config() })).await;
+    let mut client = http2(&running).await;
+    let mut sockets = Vec::new();
+    for (path, said, heard) in [
+        ("/v1/talk/x?id=a", &[r#"{"id":"b"}"#, ""][..], &[r#"{"id":"a","left":"x"}"#, r#"{"id":"b"}"#, "1000 "][..]),
+        ("/v1/chat", &[r#"{"id":"a"}"#, r#"{"id":"b"}"#, ""], &[r#"{"tags":["a","b"]}"#, "1000 "]),
+        ("/v1/count/2", &[], &[r#"{"i32":1}"#, r#"{"i32":2}"#, "1000 "]),
+        ("/v1/files/a", &[], &[r#"b"ab""#, r#"b"cd""#, "1000 "]),
+        ("/v1/count/0?i64=1", &[], &["{\"error\":", "4005 gone"]),
+        (
+            "/v1/chat",
+            &["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
+            &["1009 the message is too large"],
+        ),
+    ] {
+        sockets.push((tunnel(&running, &mut client, path, &[]).await.unwrap(), path, said, heard));
+    }
+    for (socket, path, said, heard) in &mut sockets {
+        for text in *said {
+            say(socket, text).await;
+        }
+        for expected in *heard {
+            let frame = hear(socket).await;
+            assert!(frame.starts_with(expected), "{path}: {frame}");
+        }
+    }
+    let own = format!("http://{}", running.address);
+    for (path, headers, expected) in [
+        ("/v1/talk/x", &[("origin", own.as_str())][..], None),
+        ("/v1/talk/x", &[("origin", "https://evil.test")], Some(403)),
+        ("/v1/talk/x", &[("sec-websocket-version", "8")], Some(426)),
+        ("/v1/watched", &[], Some(401)),
+        ("/v1/echo/a", &[], Some(501)),
+        ("/nowhere", &[], Some(501)),
+    ] {
+        assert_eq!(tunnel(&running, &mut client, path, headers).await.err(), expected, "{path} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn over_http2_too_whoever_leaves_or_answers_no_ping_cancels_the_call() {
+    let (edge, mut told) = fixture::remote(Config { websocket_ping_ms: 100, ..config() }).await;
+    let running = start(edge).await;
+    let mut client = http2(&running).await;
+    for clean in [true, false] {
+        let mut socket = tunnel(&running, &mut client, "/v1/talk/x?id=a", &[]).await.unwrap();
+        hear(&mut socket).await;
+        assert_eq!(told.recv().await, Some("begun"));
+        // Pings are answered while it listens.
+        assert!(tokio::time::timeout(Duration::from_millis(400), hear(&mut socket)).await.is_err());
+        if clean {
+            socket.close(None).await.unwrap();
+            drop(socket);
+        }
+        let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
+        assert_eq!(fate, Ok(Some("cut")), "clean: {clean}");
+    }
+    let mut socket = tunnel(&running, &mut client, "/v1/talk/x?id=a", &[]).await.unwrap();
+    hear(&mut socket).await;
+    let draining = tokio::spawn(async move { running.shutdown.begin(Duration::ZERO).await });
+    assert_eq!(hear(&mut socket).await, "1001 the edge is shutting down");
+    draining.await.unwrap();
+}
+
+/// Without a connection that is handed over there is nothing to speak over; a call that needs none is made.
+#[tokio::test]
+async fn a_server_that_keeps_its_connections_is_told_of() {
+    let edge = fixture::edge(config());
+    let request = |path: &str| {
+        let request = Request::get(path).header("host", "test").header("connection", "upgrade");
+        let request = request.header("upgrade", "websocket").header("sec-websocket-version", "13");
+        request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==").body(tonic::body::Body::empty()).unwrap()
+    };
+    assert_eq!(fixture::send(&edge, request("/v1/talk/x")).await.status(), 501);
+    assert_eq!(fixture::send(&edge, request("/v1/echo/a")).await.status(), 200);
 }

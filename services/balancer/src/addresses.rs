@@ -4,28 +4,32 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use serde::{Deserialize, Serialize};
 
 /// Most addresses a setting may have.
 const ADDRESSES_MAX: usize = 64;
-const PORT: u16 = 80;
+/// The port where none is written, without TLS and with it.
+const PORTS: [u16; 2] = [80, 443];
 
-/// One or more addresses of a service, `http://host:port`, with commas between. A host is an IP address or a name; a
-/// name stands for all its addresses.
+/// One or more addresses of a service, `http://host:port` or all of them `https://host:port`, with commas between. A host
+/// is an IP address or a name; a name stands for all its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "String")]
-pub struct Addresses(Vec<Authority>);
+pub struct Addresses {
+    hosts: Vec<Authority>,
+    secure: bool,
+}
 
 /// An address that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} cannot be used; it may be http://host:port (no TLS yet), or up to {ADDRESSES_MAX} of them with commas between"
+    "{0:?} cannot be used; it may be http://host:port or https://host:port, or up to {ADDRESSES_MAX} of one kind with commas between"
 )]
 pub struct AddressError(String);
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "it may be http://host:port, or a list of them")]
+#[serde(untagged, expecting = "it may be http://host:port, https://host:port, or a list of either")]
 enum Written {
     One(String),
     Several(Vec<String>),
@@ -46,46 +50,49 @@ impl FromStr for Addresses {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let addresses = text.split(',').map(|part| authority(part.trim())).collect::<Option<Vec<_>>>();
-        let few = addresses.filter(|addresses| addresses.len() <= ADDRESSES_MAX);
-        few.map(Self).ok_or_else(|| AddressError(text.to_owned()))
+        let secure = text.trim_start().starts_with("https:");
+        let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
+        let hosts = text.split(',').map(|part| authority(part.trim(), &scheme)).collect::<Option<Vec<_>>>();
+        let few = hosts.filter(|hosts| hosts.len() <= ADDRESSES_MAX);
+        few.map(|hosts| Self { hosts, secure }).ok_or_else(|| AddressError(text.to_owned()))
     }
 }
 
-fn authority(text: &str) -> Option<Authority> {
+fn authority(text: &str, scheme: &Scheme) -> Option<Authority> {
     let uri = Uri::try_from(text).ok()?;
-    let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-    uri.into_parts().authority.filter(|authority| plain && !authority.host().is_empty())
+    let bare = uri.scheme() == Some(scheme) && uri.path() == "/" && uri.query().is_none();
+    uri.into_parts().authority.filter(|authority| bare && !authority.host().is_empty())
 }
 
 impl From<Addresses> for String {
     fn from(addresses: Addresses) -> Self {
-        let texts: Vec<String> = addresses.0.iter().map(|authority| format!("http://{authority}")).collect();
+        let scheme = if addresses.secure { Scheme::HTTPS } else { Scheme::HTTP };
+        let texts: Vec<String> = addresses.hosts.iter().map(|authority| format!("{scheme}://{authority}")).collect();
         texts.join(",")
     }
 }
 
 impl Addresses {
-    /// Each host as the setting has it.
-    pub(crate) fn hosts(&self) -> &[Authority] {
-        &self.0
+    /// Whether connections to them have TLS.
+    #[must_use]
+    pub fn are_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Each host as the setting has it, and its port.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&Authority, u16)> {
+        self.hosts.iter().map(|host| (host, host.port_u16().unwrap_or(PORTS[usize::from(self.secure)])))
     }
 
     /// All of them, when none is a name.
     pub(crate) fn literal(&self) -> Option<Vec<(SocketAddr, Authority)>> {
-        let literal =
-            |authority: &Authority| Some((SocketAddr::new(ip(authority)?, port(authority)), authority.clone()));
-        self.0.iter().map(literal).collect()
+        self.hosts().map(|(host, port)| Some((SocketAddr::new(ip(host)?, port), host.clone()))).collect()
     }
 }
 
 /// The host as an IP address, if it is one.
 fn ip(authority: &Authority) -> Option<IpAddr> {
     authority.host().trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-pub(crate) fn port(authority: &Authority) -> u16 {
-    authority.port_u16().unwrap_or(PORT)
 }
 
 #[cfg(test)]

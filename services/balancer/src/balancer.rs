@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::follow::Ticket;
 use crate::lent::Lent;
 use crate::table::{Health, Table};
+use crate::tls::Tls;
 use crate::{health, metrics, resolve};
 
 /// Most endpoints one call is tried at.
@@ -30,6 +31,8 @@ pub struct Balancer(Arc<Shared>);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
+    /// Of all its connections.
+    tls: Option<Tls>,
     table: Mutex<Table<Arc<Endpoint>>>,
     /// Whether names have been looked up, with or without success.
     pub(crate) looked_up: watch::Sender<bool>,
@@ -40,11 +43,13 @@ pub(crate) struct Shared {
 
 impl Balancer {
     /// Begins to follow a service's endpoints: until the last clone is dropped, and on the runtime this is called on,
-    /// which has to be entered. `name` is a label of metrics and logs. Connections are made when they are needed.
+    /// which has to be entered. `name` is a label of metrics and logs. Connections are made when they are needed. `tls`
+    /// is for secure addresses; without it they are of those the machine trusts.
     #[must_use]
-    pub fn new(name: &str, addresses: &Addresses) -> Self {
+    pub fn new(name: &str, addresses: &Addresses, tls: Option<Tls>) -> Self {
         let shared = Arc::new(Shared {
             name: name.to_owned(),
+            tls: addresses.are_secure().then(|| tls.unwrap_or_else(Tls::of_machine)),
             table: Mutex::default(),
             looked_up: watch::Sender::new(false),
             look_again: Arc::default(),
@@ -81,7 +86,7 @@ impl Balancer {
             match endpoint.send(request.lend()).await {
                 Ok(response) => return Ok(ticket.follow(response)),
                 Err(Unanswered::NotOpened(reason)) => {
-                    self.0.set_health(endpoint.address, reason.health());
+                    self.0.set_health(endpoint.address, reason.health(), &reason.to_string());
                     self.0.look_again.notify_one();
                     tried.push(endpoint.address);
                     cause = reason.into();
@@ -117,16 +122,16 @@ impl Shared {
     }
 
     pub(crate) fn replace(&self, endpoints: impl IntoIterator<Item = (SocketAddr, Authority)>) {
-        let endpoint = |(address, authority)| (address, Arc::new(Endpoint::new(address, authority)));
+        let endpoint = |(address, authority)| (address, Arc::new(Endpoint::new(address, authority, self.tls.clone())));
         self.table().replace(Instant::now(), endpoints.into_iter().map(endpoint));
     }
 
-    /// Sets an endpoint's health, and logs it when it changes.
-    pub(crate) fn set_health(&self, address: SocketAddr, health: Health) {
+    /// Sets an endpoint's health, and logs it when it changes; why, where it is for the worse.
+    pub(crate) fn set_health(&self, address: SocketAddr, health: Health, reason: &str) {
         let before = self.table().set_health(address, health);
         match before {
             Some(before) if before != health => {
-                tracing::info!(service = self.name, %address, ?before, now = ?health, "an endpoint's state changed");
+                tracing::info!(service = self.name, %address, ?before, now = ?health, reason, "an endpoint's state changed");
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! One endpoint and the HTTP/2 connection to it, made when it is first needed and again whenever it was lost.
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,14 +13,21 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use crate::error::Error;
 use crate::table::Health;
+use crate::tls::Tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// After that, for TLS: two round trips, and its arithmetic on a busy machine.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection that takes no more requests may need to say why.
+const END_TIMEOUT: Duration = Duration::from_millis(20);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// What may be on its way of one message stream that is not read.
 pub const STREAM_WINDOW_BYTES: u32 = 64 << 10;
@@ -32,6 +40,7 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * STREAM_WINDOW_BYTES;
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     authority: Authority,
+    tls: Option<Tls>,
     connection: Mutex<Connection>,
 }
 
@@ -40,26 +49,37 @@ enum Connection {
     Closed,
     /// Awaited by every call that needs it.
     Opening(Shared<BoxFuture<'static, Opened>>),
-    Open(SendRequest<Body>, CancellationToken),
+    Open(Open),
 }
 
-type Opened = Result<SendRequest<Body>, NotOpened>;
+/// A connection that stands.
+#[derive(Clone, Debug)]
+struct Open {
+    sender: SendRequest<Body>,
+    cut: CancellationToken,
+    /// Why it does not any more.
+    end: watch::Receiver<Option<String>>,
+}
+
+type Opened = Result<Open, NotOpened>;
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum NotOpened {
     #[error("cannot connect: {0}")]
     Refused(String),
-    #[error("cannot connect within {CONNECT_TIMEOUT:?}")]
-    Silent,
+    #[error("no secure connection: {0}")]
+    Untrusted(String),
+    #[error("cannot connect within {0:?}")]
+    Silent(Duration),
 }
 
 impl NotOpened {
     /// What it says about the endpoint.
     pub(crate) fn health(&self) -> Health {
         match self {
-            Self::Refused(_) => Health::Unreachable,
-            Self::Silent => Health::Silent,
+            Self::Refused(_) | Self::Untrusted(_) => Health::Unreachable,
+            Self::Silent(_) => Health::Silent,
         }
     }
 }
@@ -74,27 +94,30 @@ pub(crate) enum Unanswered {
 }
 
 impl Endpoint {
-    pub(crate) fn new(address: SocketAddr, authority: Authority) -> Self {
-        Self { address, authority, connection: Mutex::new(Connection::Closed) }
+    pub(crate) fn new(address: SocketAddr, authority: Authority, tls: Option<Tls>) -> Self {
+        Self { address, authority, tls, connection: Mutex::new(Connection::Closed) }
     }
 
     /// Sends a request.
     pub(crate) async fn send(self: &Arc<Self>, mut request: Request<Body>) -> Result<Response<Incoming>, Unanswered> {
-        let mut connection = self.open().await.map_err(Unanswered::NotOpened)?;
+        let Open { mut sender, end, .. } = self.open().await.map_err(Unanswered::NotOpened)?;
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
-        (uri.scheme, uri.authority) = (Some(Scheme::HTTP), Some(self.authority.clone()));
+        uri.scheme = Some(if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+        uri.authority = Some(self.authority.clone());
         *request.uri_mut() = Uri::from_parts(uri).expect("a path, an authority and a scheme make a URI");
-        connection.try_send_request(request).await.map_err(|mut error| {
-            // Given back, it was still waiting for its turn.
-            let waiting = error.take_message().is_some();
-            let error = error.into_error();
-            Unanswered::Failed(if waiting { Error::Unreached(error.into()) } else { Error::of_sent(error) })
-        })
+        let mut error = match sender.try_send_request(request).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        // Given back, it was still waiting for its turn.
+        let waiting = error.take_message().is_some();
+        let error = error.into_error();
+        Err(Unanswered::Failed(if waiting { Error::Unreached(ended(end, error).await) } else { Error::of_sent(error) }))
     }
 
     /// Ends the connection and, at once, every call on it.
     pub(crate) fn cut(&self) {
-        if let Connection::Open(_, cut) = std::mem::replace(&mut *self.lock(), Connection::Closed) {
+        if let Connection::Open(Open { cut, .. }) = std::mem::replace(&mut *self.lock(), Connection::Closed) {
             cut.cancel();
         }
     }
@@ -103,7 +126,7 @@ impl Endpoint {
         let opening = {
             let mut connection = self.lock();
             match &*connection {
-                Connection::Open(sender, _) if !sender.is_closed() => return Ok(sender.clone()),
+                Connection::Open(open) if !open.sender.is_closed() => return Ok(open.clone()),
                 Connection::Opening(opening) => opening.clone(),
                 _ => {
                     // A task of its own: the call that began it may be over sooner.
@@ -119,19 +142,21 @@ impl Endpoint {
     }
 
     async fn connect(self: Arc<Self>) -> Opened {
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(self.address)).await;
-        let connected = connected.unwrap_or(Err(NotOpened::Silent));
+        let connected = self.try_connect().await;
         let mut connection = self.lock();
-        match connected {
-            Ok((sender, cut)) => {
-                *connection = Connection::Open(sender.clone(), cut);
-                Ok(sender)
-            }
-            Err(reason) => {
-                *connection = Connection::Closed;
-                Err(reason)
-            }
-        }
+        *connection = match &connected {
+            Ok(open) => Connection::Open(open.clone()),
+            Err(_) => Connection::Closed,
+        };
+        connected
+    }
+
+    async fn try_connect(&self) -> Opened {
+        let stream = within(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await?.map_err(refused)?;
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else { return speak(self.address, stream).await };
+        let secured = within(HANDSHAKE_TIMEOUT, tls.connect(stream, &self.authority)).await?;
+        speak(self.address, secured.map_err(NotOpened::Untrusted)?).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -139,10 +164,16 @@ impl Endpoint {
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<(SendRequest<Body>, CancellationToken), NotOpened> {
-    let refused = |error: &dyn std::error::Error| NotOpened::Refused(error.to_string());
-    let stream = TcpStream::connect(address).await.map_err(|error| refused(&error))?;
-    let _ = stream.set_nodelay(true);
+async fn within<T>(limit: Duration, connecting: impl Future<Output = T>) -> Result<T, NotOpened> {
+    tokio::time::timeout(limit, connecting).await.map_err(|_| NotOpened::Silent(limit))
+}
+
+fn refused(error: impl std::error::Error) -> NotOpened {
+    NotOpened::Refused(error.to_string())
+}
+
+/// Begins HTTP/2.
+async fn speak(address: SocketAddr, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Opened {
     let cut = CancellationToken::new();
     let mut builder = Builder::new(Tasks(cut.clone()));
     builder
@@ -151,13 +182,25 @@ async fn connect(address: SocketAddr) -> Result<(SendRequest<Body>, Cancellation
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE);
-    let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| refused(&error))?;
+    let (told, end) = watch::channel(None);
+    let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(refused)?;
     Tasks(cut.clone()).execute(async move {
         if let Err(error) = driver.await {
             tracing::debug!(%address, %error, "a connection ended with an error");
+            told.send_replace(Some(error.source().map_or(error.to_string(), ToString::to_string)));
         }
     });
-    Ok((sender, cut))
+    Ok(Open { sender, cut, end })
+}
+
+/// Why a request found its connection closed: hyper tells that to whoever drives the connection.
+async fn ended(
+    mut end: watch::Receiver<Option<String>>,
+    error: hyper::Error,
+) -> Box<dyn std::error::Error + Send + Sync> {
+    let told = tokio::time::timeout(END_TIMEOUT, end.wait_for(Option::is_some)).await;
+    let reason = told.ok().and_then(|told| told.ok()?.clone());
+    reason.map_or(error.into(), |reason| format!("the connection ended: {reason}").into())
 }
 
 /// The tasks of one connection, which end together.

@@ -5,7 +5,7 @@
 pub enum Error {
     /// It was never handled: there was nobody to send it to, or its connection refused it (RFC 9113 6.8, 8.7).
     #[error("the call was never sent: {0}")]
-    Unreached(Box<dyn std::error::Error + Send + Sync>),
+    Unreached(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No answer began before the deadline.
     #[error("no answer before the deadline")]
     Late,

@@ -38,37 +38,40 @@ pub(crate) async fn watch(shared: Weak<Shared>) {
 }
 
 async fn check(shared: &Shared, endpoint: &Arc<Endpoint>, before: Health) {
-    let mut now = ask(endpoint).await;
+    let (mut now, mut reason) = ask(endpoint).await;
     if now.is_down() && !before.is_down() {
-        now = ask(endpoint).await;
+        (now, reason) = ask(endpoint).await;
     }
-    shared.set_health(endpoint.address, now);
+    shared.set_health(endpoint.address, now, &reason);
     if now == Health::Silent && before != Health::Silent {
         endpoint.cut();
     }
 }
 
 /// Any answer but NOT_SERVING is one of an endpoint that can be called: it may know nothing of health, or be busy.
-async fn ask(endpoint: &Arc<Endpoint>) -> Health {
+async fn ask(endpoint: &Arc<Endpoint>) -> (Health, String) {
     let send = tower::service_fn(|request: Request<Body>| async move {
         endpoint.send(request).await.map_err(|unanswered| match unanswered {
-            Unanswered::NotOpened(reason) => Down(reason.health()),
-            Unanswered::Failed(_) => Down(Health::Unreachable),
+            Unanswered::NotOpened(reason) => Down(reason.health(), reason.to_string()),
+            Unanswered::Failed(error) => Down(Health::Unreachable, error.to_string()),
         })
     });
     let question = HealthCheckRequest::default();
     match timeout(TIMEOUT, HealthClient::new(send).check(question)).await {
-        Err(_) => Health::Silent,
-        Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::NotServing => Health::NotServing,
-        Ok(Ok(_)) => Health::Usable,
-        Ok(Err(status)) => match status.source() {
-            Some(error) => error.downcast_ref::<Down>().map_or(Health::Unreachable, |down| down.0),
-            None => Health::Usable,
+        Err(_) => (Health::Silent, format!("no answer within {TIMEOUT:?}")),
+        Ok(Ok(answer)) if answer.get_ref().status() == ServingStatus::NotServing => {
+            (Health::NotServing, "it says so".to_owned())
+        }
+        Ok(Ok(_)) => (Health::Usable, String::new()),
+        Ok(Err(status)) => match status.source().map(|error| error.downcast_ref::<Down>()) {
+            Some(Some(Down(health, reason))) => (*health, reason.clone()),
+            Some(None) => (Health::Unreachable, status.to_string()),
+            None => (Health::Usable, String::new()),
         },
     }
 }
 
 /// There was no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer: {0:?}")]
-struct Down(Health);
+#[error("no answer: {1}")]
+struct Down(Health, String);

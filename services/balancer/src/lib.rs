@@ -17,8 +17,10 @@ mod metrics;
 mod outliers;
 mod resolve;
 mod table;
+mod tls;
 
 pub use addresses::{AddressError, Addresses};
 pub use balancer::Balancer;
 pub use endpoint::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 pub use error::Error;
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -20,10 +20,11 @@ use prost::Message as _;
 use serde::Serialize;
 
 use crate::cli::Options;
-use crate::edge::{Server, upstreams};
+use crate::edge::upstreams;
 use crate::modules::MODULES;
 use crate::output::print;
 use crate::process::{DEFAULTS, EDGE, sections};
+use crate::upstream::Server;
 
 /// Where bindings come from.
 #[derive(Args, Debug)]

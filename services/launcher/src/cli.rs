@@ -64,12 +64,16 @@ pub(crate) enum Command {
 /// What the edge stands in front of. More than fits here is in [upstreams.NAME] of the settings.
 #[derive(Args, Debug, Default)]
 pub(crate) struct Edge {
-    /// A gRPC server, http://host:port, or several that serve the same, with commas between; repeat it for others
+    /// A gRPC server, http://host:port or https://host:port, or several that serve the same, with commas between; repeat it
+    /// for others
     #[arg(long = "upstream", value_name = "URL")]
     pub(crate) upstreams: Vec<String>,
     /// A file with its descriptors, all imports included, of buf or protoc [default: asked by server reflection]
     #[arg(long, value_name = "FILE")]
     pub(crate) descriptors: Vec<PathBuf>,
+    /// With https, the authorities that are trusted, a PEM file [default: the machine's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// A service configuration, in YAML or JSON, whose http.rules take the place of annotations
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Vec<PathBuf>,

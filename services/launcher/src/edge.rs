@@ -3,18 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use malla_balancer::Addresses;
 use malla_edge::{Follower, Upstream};
 use malla_runtime::config::{self, Error};
-use malla_runtime::link::Link;
 use malla_runtime::shutdown::{self, Shutdown};
 use malla_runtime::telemetry::{self, Telemetry};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,20 +22,7 @@ use crate::cli::{Edge, Options};
 use crate::output::{self, Row, print};
 use crate::process::{ADMIN, EDGE, OFF, address, check_shutdown};
 use crate::run::{self, bind};
-
-/// Section `[upstreams.NAME]`: a gRPC server.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Server {
-    /// `http://host:port`, or several that serve the same.
-    address: Addresses,
-    /// Full names of the services to serve. Default: all it has.
-    #[serde(default)]
-    pub(crate) services: Vec<String>,
-    /// Files with its descriptors. Default: none, it is asked by server reflection.
-    #[serde(default)]
-    pub(crate) descriptors: Vec<PathBuf>,
-}
+use crate::upstream::Server;
 
 /// What `malla edge` is to do, read and checked as a whole.
 pub(crate) struct Settings {
@@ -73,6 +57,9 @@ impl Settings {
             telemetry: settings.section("telemetry")?,
             upstreams: upstreams(&settings)?,
         };
+        for (name, server) in &mut read.upstreams {
+            server.read_tls(|key| format!("upstreams.{name}.{key}"))?;
+        }
         read.add_arguments(arguments)?;
         read.edge.check()?;
         check_shutdown(&read.shutdown)?;
@@ -107,17 +94,25 @@ impl Settings {
             let expected = "they need one --upstream, whose they are; for several, set upstreams.<name>.descriptors";
             return Err(Error::invalid("--descriptors", arguments.descriptors[0].display(), expected));
         }
+        if let Some(file) = arguments.ca_file.as_ref().filter(|_| arguments.upstreams.len() != 1) {
+            let expected = "it needs one --upstream, whose it is; for several, set upstreams.<name>.ca_file";
+            return Err(Error::invalid("--ca-file", file.display(), expected));
+        }
         for text in &arguments.upstreams {
-            let expected = "it may be http://host:port (no TLS yet), or several of them with commas between";
+            let expected =
+                "it may be http://host:port or https://host:port, or several of one kind with commas between";
             let address = text.parse().map_err(|_| Error::invalid("--upstream", text, expected))?;
-            let server = Server { address, services: Vec::new(), descriptors: arguments.descriptors.clone() };
-            let name = text.trim_start_matches("http://").trim_end_matches('/').to_owned();
+            let mut server = Server::new(address, arguments.descriptors.clone(), arguments.ca_file.clone());
+            server.read_tls(|_| "--ca-file".to_owned())?;
+            let name = text.trim_start_matches("http://").trim_start_matches("https://");
+            let name = name.trim_end_matches('/').to_owned();
             if self.upstreams.insert(name, server).is_some() {
                 return Err(Error::invalid("--upstream", text, "it is there twice"));
             }
         }
         if self.upstreams.is_empty() {
-            let expected = "name a gRPC server, --upstream http://host:port, or several in [upstreams.<name>]";
+            let expected =
+                "name a gRPC server, --upstream http://host:port (or https://), or several in [upstreams.<name>]";
             return Err(Error::missing("upstreams", expected));
         }
         Ok(())
@@ -140,7 +135,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let shutdown = Shutdown::new(Duration::from_millis(settings.shutdown.drain_ms));
     let signals = tokio::spawn(shutdown::on_signal(shutdown.clone(), settings.shutdown));
-    let upstreams: Vec<Upstream> = settings.upstreams.into_iter().map(upstream).collect();
+    let upstreams: Vec<Upstream> = settings.upstreams.into_iter().map(|(name, server)| server.upstream(name)).collect();
     let edge = build(settings.edge, &upstreams)?;
     let again = on_hangup()?;
     for upstream in upstreams {
@@ -164,11 +159,6 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     signals.abort();
     tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
     Ok(())
-}
-
-fn upstream((name, server): (String, Server)) -> Upstream {
-    let link = Link::remote(&name, &server.address);
-    Upstream { name, services: server.services, descriptors: server.descriptors, link }
 }
 
 /// Whoever calls is the upstreams' affair: credentials are passed on, and nobody here could check them.

@@ -14,6 +14,7 @@ mod modules;
 mod output;
 mod process;
 mod run;
+mod upstream;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Request, Response};
 use malla_balancer::Balancer;
-pub use malla_balancer::{AddressError, Addresses};
+pub use malla_balancer::{AddressError, Addresses, Tls, TlsError, TlsFiles};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -23,7 +23,8 @@ use crate::guard::{self, Guard};
 use crate::policy::Policies;
 use crate::{config, telemetry};
 
-/// Section `[discovery]`: where each service is that is not in this process: `http://host:port`, or several of them.
+/// Section `[discovery]`: where each service is that is not in this process: `http://host:port`, or several of them,
+/// or `https`.
 pub type Config = BTreeMap<String, Addresses>;
 
 /// A way to call one service; cheap to clone.
@@ -62,10 +63,17 @@ impl Link {
     }
 
     /// A link to other processes, one or several that serve the same. It connects on first use and again whenever a
-    /// connection is lost. It lives on the runtime it is made on, which has to be entered.
+    /// connection is lost. It lives on the runtime it is made on, which has to be entered. `https` addresses have to have
+    /// certificates of the machine's authorities.
     #[must_use]
     pub fn remote(name: &str, addresses: &Addresses) -> Self {
-        Self { name: name.into(), mesh_token: None, target: Target::Remote(Balancer::new(name, addresses)) }
+        Self::secured(name, addresses, None)
+    }
+
+    /// The same with whom to trust where addresses are `https`.
+    #[must_use]
+    pub fn secured(name: &str, addresses: &Addresses, tls: Option<Tls>) -> Self {
+        Self { name: name.into(), mesh_token: None, target: Target::Remote(Balancer::new(name, addresses, tls)) }
     }
 
     /// The same link for calls a service makes as itself: they carry the mesh's token.
@@ -140,6 +148,18 @@ pub fn is_unreached(status: &Status) -> bool {
 #[must_use]
 pub fn is_lost(status: &Status) -> bool {
     status.source().is_some()
+}
+
+/// What a failed call says, with the causes where the way to its service failed: for operators.
+#[must_use]
+pub fn explain(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = status.source().and_then(std::error::Error::source);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// All links of a process, by service name.

@@ -5,16 +5,21 @@
 //! curl 'http://127.0.0.1:8080/v1/greetings/ana?times=2'
 //! curl http://127.0.0.1:8080/v1/greetings -H 'content-type: application/json' -d '{"name": "ana"}'
 //! grpcurl -plaintext -d '{"name": "ana"}' 127.0.0.1:8080 greeter.v1.Greeter/Greet
+//! curl -N http://127.0.0.1:8080/v1/greetings/ana:all -H 'accept: text/event-stream'
+//! websocat ws://127.0.0.1:8080/v1/greetings/ana:all
 //! curl http://127.0.0.1:8080/openapi.json
 //! ```
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "an unwrap that fails fails its test"))]
 
+use std::pin::Pin;
+
 use axum::Router;
 use axum::routing::get;
+use futures_util::{Stream, StreamExt as _};
 use malla_edge::{About, Backend, Edge, Shutdown};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use proto::greeter_server::{Greeter, GreeterServer};
 use proto::{GreetRequest, GreetResponse};
@@ -31,18 +36,27 @@ mod proto {
 
 struct Polite;
 
+fn greeting(GreetRequest { name, times }: GreetRequest) -> Result<GreetResponse, Status> {
+    match (name.as_str(), times) {
+        ("", _) => Err(Status::invalid_argument("name is empty")),
+        (_, 11..) => Err(Status::out_of_range("ten times are enough")),
+        (name, times) => Ok(GreetResponse { lines: vec![format!("Hello, {name}!"); times.max(1) as usize] }),
+    }
+}
+
 #[async_trait]
 impl Greeter for Polite {
     async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetResponse>, Status> {
-        let GreetRequest { name, times } = request.into_inner();
-        match (name.as_str(), times) {
-            ("", _) => Err(Status::invalid_argument("name is empty")),
-            (_, 11..) => Err(Status::out_of_range("ten times are enough")),
-            (name, times) => {
-                let lines = vec![format!("Hello, {name}!"); times.max(1) as usize];
-                Ok(Response::new(GreetResponse { lines }))
-            }
-        }
+        greeting(request.into_inner()).map(Response::new)
+    }
+
+    type GreetAllStream = Pin<Box<dyn Stream<Item = Result<GreetResponse, Status>> + Send>>;
+
+    async fn greet_all(
+        &self,
+        request: Request<Streaming<GreetRequest>>,
+    ) -> Result<Response<Self::GreetAllStream>, Status> {
+        Ok(Response::new(Box::pin(request.into_inner().map(|asked| greeting(asked?)))))
     }
 }
 

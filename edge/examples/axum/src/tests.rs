@@ -1,6 +1,9 @@
 use std::time::Duration;
 
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
 use tonic::Code;
 
 use super::proto::greeter_client::GreeterClient;
@@ -66,4 +69,24 @@ async fn pages_of_the_edge_are_there() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), healthy).await.expect("the service is found to be healthy");
+}
+
+#[tokio::test]
+async fn streams_and_websockets_go_through_axum() {
+    let address = start().await;
+    let events = reqwest::Client::new().get(format!("{address}/v1/greetings/ana:all?times=2"));
+    let said = events.header("accept", "text/event-stream").send().await.unwrap();
+    assert_eq!(said.headers()["content-type"], "text/event-stream");
+    assert_eq!(said.text().await.unwrap(), ":\n\ndata: {\"lines\":[\"Hello, ana!\",\"Hello, ana!\"]}\n\n");
+
+    let host = address.trim_start_matches("http://");
+    let stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let (mut socket, _) = client_async(format!("ws://{host}/v1/greetings/ana:all"), stream).await.unwrap();
+    let mut heard = Vec::new();
+    for said in [r#"{"name":"eva"}"#, ""] {
+        heard.push(socket.next().await.unwrap().unwrap());
+        socket.send(Message::text(said)).await.unwrap();
+    }
+    assert_eq!(heard, ["ana", "eva"].map(|name| Message::text(format!("{{\"lines\":[\"Hello, {name}!\"]}}"))));
+    assert!(matches!(socket.next().await, Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == 1_000));
 }

@@ -128,7 +128,7 @@ impl Server {
 
 fn balancer(addresses: impl IntoIterator<Item = SocketAddr>) -> Balancer {
     let texts: Vec<String> = addresses.into_iter().map(|address| format!("http://{address}")).collect();
-    Balancer::new("test", &texts.join(",").parse().unwrap())
+    Balancer::new("test", &texts.join(",").parse().unwrap(), None)
 }
 
 /// A call with a deadline, as its code and the error on the way, if there was one.
@@ -273,9 +273,10 @@ async fn a_restart_in_good_order_loses_no_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_looked_up() {
     let server = Server::start();
-    let balancer = Balancer::new("test", &format!("http://localhost:{}", server.address().port()).parse().unwrap());
+    let balancer =
+        Balancer::new("test", &format!("http://localhost:{}", server.address().port()).parse().unwrap(), None);
     assert_eq!(calls(&balancer, 20).await, HashMap::from([(WELL, 20)]));
-    let balancer = Balancer::new("test", &"http://nobody.invalid:1".parse().unwrap());
+    let balancer = Balancer::new("test", &"http://nobody.invalid:1".parse().unwrap(), None);
     assert_eq!(call(&balancer, Duration::from_secs(5)).await, (Code::Unavailable, Some("unreached")));
 }
 
