@@ -45,8 +45,8 @@ struct Followed {
     services: Vec<String>,
     /// What it says itself.
     says: State,
-    /// What keeps the edge from learning what it serves now.
-    trouble: Option<String>,
+    /// What keeps the edge from learning what it serves now; told to everybody.
+    trouble: Option<&'static str>,
 }
 
 /// How a backend is.
@@ -54,7 +54,7 @@ struct Followed {
 pub(crate) struct Condition {
     pub(crate) name: String,
     pub(crate) state: State,
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<&'static str>,
 }
 
 impl Health {
@@ -83,7 +83,7 @@ impl Health {
         let condition = |backend: &Followed| Condition {
             name: backend.name.clone(),
             state: backend.state(),
-            trouble: backend.trouble.clone(),
+            trouble: backend.trouble,
         };
         self.known().backends.iter().map(condition).collect()
     }
@@ -92,7 +92,7 @@ impl Health {
     pub(crate) fn waiting(&self) -> Option<String> {
         let known = self.known();
         let backend = known.backends.iter().find(|backend| backend.services.is_empty())?;
-        let reason = backend.trouble.as_deref().unwrap_or("it is being asked");
+        let reason = backend.trouble.unwrap_or("it is being asked");
         Some(format!("it is not known yet what {} serves: {reason}", backend.name))
     }
 
@@ -106,14 +106,9 @@ impl Health {
         });
     }
 
-    /// What keeps the edge from learning what a backend serves, or that nothing does; whether that is news.
-    pub(crate) fn trouble(&self, name: &str, trouble: Option<String>) -> bool {
-        let mut news = false;
-        self.change(name, |backend| {
-            news = backend.trouble != trouble;
-            backend.trouble = trouble;
-        });
-        news
+    /// What keeps the edge from learning what a backend serves, or that nothing does.
+    pub(crate) fn trouble(&self, name: &str, trouble: Option<&'static str>) {
+        self.change(name, |backend| backend.trouble = trouble);
     }
 
     /// Follows all backends until the process ends; from `unready` on the edge as a whole is NOT_SERVING.

@@ -97,7 +97,7 @@ struct States {
     services: BTreeMap<String, &'static str>,
     /// What keeps the edge from learning what a backend serves now; it goes on with what it last knew.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    troubles: BTreeMap<String, String>,
+    troubles: BTreeMap<String, &'static str>,
 }
 
 impl States {
