@@ -9,11 +9,12 @@ use async_compression::tokio::bufread::{
     BrotliDecoder, BrotliEncoder, GzipDecoder, GzipEncoder, ZlibDecoder, ZstdDecoder, ZstdEncoder,
 };
 use async_compression::{brotli, zstd};
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
-use tokio::io::{AsyncBufRead, AsyncRead};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -39,6 +40,8 @@ const ZSTD_LEVEL: Level = Level::Precise(3);
 /// What request bodies may be encoded with.
 const READ: HeaderValue = HeaderValue::from_static("zstd, br, gzip, deflate");
 
+const VARIES: HeaderValue = HeaderValue::from_static("accept-encoding");
+
 /// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
@@ -51,7 +54,7 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// Those that answers are written in, the best first.
-    const WRITTEN: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+    pub(crate) const WRITTEN: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
     fn named(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
@@ -134,17 +137,35 @@ pub(crate) fn encoded(mut answer: Answer, coding: Option<Coding>, bytes_min: u64
     if !is_compressible(&answer) || answer.body.size_hint().upper().is_some_and(|bytes| bytes < bytes_min) {
         return answer;
     }
-    answer.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    let Some(coding) = coding else { return answer };
-    answer.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-    answer.headers.remove(header::CONTENT_LENGTH);
-    // The bytes are no longer those that a strong one stands for (RFC 9110 8.8.3).
-    let strong = answer.headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
-        answer.headers.insert(header::ETAG, weak);
-    }
+    let Some(coding) = coding else {
+        answer.headers.append(header::VARY, VARIES);
+        return answer;
+    };
+    tell(&mut answer.headers, coding);
     let plain = StreamReader::new(answer.body.into_data_stream().map_err(io::Error::other));
     Answer { body: streamed(coding.encoder(plain)), ..answer }
+}
+
+/// The same for bytes that are asked for again and again, to be kept.
+///
+/// # Errors
+/// The encoder's.
+pub(crate) async fn packed(coding: Coding, plain: &Bytes) -> io::Result<Bytes> {
+    let mut packed = Vec::new();
+    coding.encoder(io::Cursor::new(plain.clone())).read_to_end(&mut packed).await?;
+    Ok(packed.into())
+}
+
+/// Says how an answer is encoded.
+pub(crate) fn tell(headers: &mut HeaderMap, coding: Coding) {
+    headers.append(header::VARY, VARIES);
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    headers.remove(header::CONTENT_LENGTH);
+    // The bytes are no longer those that a strong one stands for (RFC 9110 8.8.3).
+    let strong = headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
+        headers.insert(header::ETAG, weak);
+    }
 }
 
 /// The coding a client likes best (RFC 9110 12.5.3); `None` when it likes none better than the bytes as they are.
@@ -174,9 +195,14 @@ fn is_compressible(answer: &Answer) -> bool {
     let is_text = content_type.starts_with("text/")
         || content_type.ends_with("+json")
         || content_type.ends_with("+xml")
+        || content_type.ends_with("+yaml")
         || matches!(
             content_type.as_str(),
-            "application/json" | "application/x-ndjson" | "application/xml" | "application/javascript"
+            "application/json"
+                | "application/x-ndjson"
+                | "application/xml"
+                | "application/yaml"
+                | "application/javascript"
         );
     let bound = [header::CONTENT_ENCODING, header::CONTENT_RANGE, header::TRAILER];
     is_text

@@ -73,7 +73,7 @@ async fn answer(
     match lane {
         Lane::Page => {
             record.matched(pages::route(head.uri.path()), "");
-            pages::answer(edge, &head)
+            pages::answer(edge, &head).await
         }
         Lane::Rest => rest(edge, &head, body, record).await,
         Lane::Grpc => passed(edge, &head, body, record).await,
