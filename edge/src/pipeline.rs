@@ -24,15 +24,15 @@ use crate::defer::{self, Offer, Outcome};
 use crate::edge::Shared;
 use crate::encode::{Answer, Terms, encode};
 use crate::key::{self, Key};
+use crate::limit::Limit;
 use crate::load::Binding;
-use crate::own::Own;
 use crate::protocol::{Lane, lane};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::respond::respond;
 use crate::route::{self, Route};
 use crate::websocket::Found;
-use crate::{authenticate, grpc, pages, websocket};
+use crate::{authenticate, grpc, own, pages, websocket};
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +73,7 @@ async fn answer(
     match lane {
         Lane::Page => {
             record.matched(pages::route(head.uri.path()), "");
+            enter_own(edge.own.places.of_pages(), &head, record)?;
             pages::answer(edge, &head).await
         }
         Lane::Rest => rest(edge, &head, body, record).await,
@@ -101,7 +102,7 @@ async fn rest(edge: &Shared, head: &Parts, body: Body, record: &mut Record) -> R
 /// The way of a WebSocket that has found its route.
 fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) -> Result<Answer, Rejection> {
     authenticate::check(&edge.authenticator, &head.headers, &found.rule.value.method)?;
-    record.hold(edge.limit.enter()?);
+    enter(edge, head, record)?;
     websocket::answer(edge, head, found, peer(head), record)
 }
 
@@ -117,8 +118,10 @@ async fn routed(
     let method = &binding.method;
     authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&head.method, &head.headers, method)?;
-    record.hold(edge.limit.enter()?);
-    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), record.started).await;
+    enter(edge, head, record)?;
+    let deadline = call::deadline(record.started, method, headers::asked_timeout(&head.headers));
+    record.ends_by(deadline);
+    let outcome = transcoded(edge, head, body, binding, variables, key.as_ref(), deadline).await;
     Key::tell(key, outcome)
 }
 
@@ -129,11 +132,12 @@ async fn transcoded(
     binding: &Binding,
     variables: &[String],
     key: Option<&Key>,
-    started: Instant,
+    deadline: Instant,
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
-    let deadline = call::deadline(started, method, headers::asked_timeout(&head.headers));
-    let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, variables)).await;
+    let buffered = edge.buffered.begin();
+    let decoding = decode(&edge.config, head, body, binding, variables, &buffered);
+    let messages = tokio::time::timeout_at(deadline, decoding).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key, &mut metadata);
@@ -160,17 +164,21 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
         return Err(Rejection::new(Status::unimplemented("gRPC needs HTTP/2")));
     }
     let path = head.uri.path();
-    if Own::serves(path) {
-        record.matched(path, path.trim_start_matches('/'));
-        record.hold(edge.own.enter()?);
-        return Ok(edge.own.answer(Request::from_parts(head.clone(), body), edge.closing.clone()).await);
+    if let Some(own) = own::Method::find(path) {
+        record.matched(own.path, own.path.trim_start_matches('/'));
+        enter_own(edge.own.places.of(own), head, record)?;
+        let deadline = edge.config.deadline(own.streams);
+        let deadline = record.started + deadlines::timeout(&head.headers).map_or(deadline, |asked| asked.min(deadline));
+        record.ends_by(deadline);
+        return edge.own.answer(Request::from_parts(head.clone(), body), deadline, edge.closing.clone()).await;
     }
     let unknown = || Rejection::new(Status::unimplemented(format!("there is no method {path}")));
     let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
     authenticate::check(&edge.authenticator, &head.headers, method)?;
-    record.hold(edge.limit.enter()?);
+    enter(edge, head, record)?;
     let deadline = call::deadline(record.started, method, deadlines::timeout(&head.headers));
+    record.ends_by(deadline);
     let mut headers = headers::pass(&head.headers, peer(head));
     let (message, body) = defer::read_whole(edge, method, body, deadline).await?;
     let offer = Offer::make(edge, method, head, message, &mut headers);
@@ -181,8 +189,26 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     }
 }
 
+/// Takes a place for a call: among its client's, and among all.
+fn enter(edge: &Shared, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
+    if let Some(peer) = head.extensions.get::<Peer>() {
+        record.hold(peer.places.calls.enter_of_client()?);
+    }
+    record.hold(edge.limit.enter()?);
+    Ok(())
+}
+
+/// The same for what the edge answers itself.
+fn enter_own(places: &Limit, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
+    if let Some(peer) = head.extensions.get::<Peer>() {
+        record.hold(peer.places.own.enter_of_client()?);
+    }
+    record.hold(places.enter()?);
+    Ok(())
+}
+
 fn peer(head: &Parts) -> Option<SocketAddr> {
-    head.extensions.get::<Peer>().map(|peer| peer.0)
+    head.extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 /// The request's id: the client's if it can be one, else a new one; the backend gets it too.

@@ -55,7 +55,7 @@ pub(crate) fn respond(
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         answer.headers.insert(REQUEST_ID, id);
     }
-    let body = record.follow(answer.status, &answer.headers, answer.body);
+    let body = record.follow(answer.status, &answer.headers, answer.body, edge.config.answer_timeout());
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
