@@ -1,8 +1,10 @@
 //! Sockets to requests: HTTP/1.1 and HTTP/2 without TLS on one port, every step of it under a limit.
 
 mod clients;
+mod due;
 mod first_bytes;
 mod rules;
+mod writes;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Version;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use malla_runtime::shutdown::Shutdown;
@@ -19,13 +21,17 @@ use malla_runtime::whole::Whole;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
 use crate::config::Config;
 use crate::edge::Edge;
-use clients::Clients;
+use clients::{Clients, Places, Refused};
+use due::Streams;
+use writes::Writes;
 
+pub(crate) use due::Untaken;
 pub(crate) use rules::check;
 
 #[cfg(test)]
@@ -43,8 +49,11 @@ const H2_LOCAL_RESETS_MAX: usize = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Who is at the other end of a request's connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) places: Places,
+}
 
 /// What goes on after its request was answered, and ends with the connection it came by; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +86,7 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
     let config = edge.config();
     let builder = builder(config);
     let places = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-    let clients = Clients::default();
+    let (clients, mut refused) = (Clients::default(), Refused::default());
     let mut connections = JoinSet::new();
     let mut draining = pin!(shutdown.draining());
     loop {
@@ -97,14 +106,20 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
             () = &mut draining => break,
         };
         while connections.try_join_next().is_some() {}
-        let Some(connected) = clients.enter(peer.ip(), config.connections_per_ip_max) else {
-            tracing::debug!(%peer, "a connection was refused: its client has too many open");
+        let Some(connected) = clients.enter(peer.ip(), config) else {
+            if let Some(refused) = refused.add(Instant::now()) {
+                let max = config.connections_per_ip_max;
+                tracing::warn!(refused, max, last = %peer.ip(), "clients have too many connections open; more are refused");
+            }
             continue;
         };
-        let connection = connection(builder.clone(), edge.clone(), stream, Peer(peer), shutdown.clone());
+        let peer = Peer { address: peer, places: connected.places.clone() };
+        let connection = connection(builder.clone(), edge.clone(), stream, peer, shutdown.clone());
         connections.spawn(async move {
             let _counted = (place, connected);
-            connection.await;
+            if due::watched(connection).await.is_none() {
+                tracing::debug!("a connection was closed: its client did not take the answer in time");
+            }
         });
     }
     drop(listener);
@@ -117,15 +132,10 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
     Ok(())
 }
 
-async fn connection(
-    builder: auto::Builder<TokioExecutor>,
-    edge: Edge,
-    stream: TcpStream,
-    peer: Peer,
-    shutdown: Shutdown,
-) {
+async fn connection(builder: auto::Builder<Streams>, edge: Edge, stream: TcpStream, peer: Peer, shutdown: Shutdown) {
     let _ = stream.set_nodelay(true);
-    let (first_byte, age) = (Duration::from_millis(edge.config().first_byte_timeout_ms), age(edge.config(), peer));
+    let (first_byte, age) = (Duration::from_millis(edge.config().first_byte_timeout_ms), age(edge.config(), &peer));
+    let address = peer.address;
     // hyper's own timeouts begin with the first byte.
     let begun = tokio::select! {
         begun = first_bytes::wait(&stream, first_byte) => begun,
@@ -133,19 +143,20 @@ async fn connection(
         () = shutdown.draining() => return,
     };
     if let Err(error) = begun {
-        tracing::debug!(%error, peer = %peer.0, "a connection was closed before its first request");
+        tracing::debug!(%error, peer = %address, "a connection was closed before its first request");
         return;
     }
     let sessions = Sessions::default();
     let given = sessions.clone();
-    let service = edge.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
+    let service = edge.clone().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(given.clone());
         let version = request.version();
         request.map(|body| if version == Version::HTTP_2 { Body::new(Whole(body)) } else { Body::new(body) })
     });
     let service = TowerToHyperService::new(service);
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
+    let io = TokioIo::new(Writes::new(stream, edge.config().answer_timeout()));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(io, service).into_owned());
     let ended = tokio::select! {
         // First, so that a request that is there already is taken.
         biased;
@@ -157,24 +168,25 @@ async fn connection(
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // By then every answer is over. What h2 has of them it keeps for as long as the client has no room for it.
+            tokio::time::timeout(edge.longest_answer(), connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, peer = %peer.0, "a connection ended with an error");
+        tracing::debug!(%error, peer = %address, "a connection ended with an error");
     }
     sessions.ended().await;
 }
 
 /// When a connection has to end: 90 to 110 % of the configured age, by the client's port, so that connections made
 /// together do not end together.
-fn age(config: &Config, peer: Peer) -> Duration {
-    Duration::from_millis(config.connection_age_ms).saturating_mul(90 + u32::from(peer.0.port() % 21)) / 100
+fn age(config: &Config, peer: &Peer) -> Duration {
+    Duration::from_millis(config.connection_age_ms).saturating_mul(90 + u32::from(peer.address.port() % 21)) / 100
 }
 
-fn builder(config: &Config) -> auto::Builder<TokioExecutor> {
+fn builder(config: &Config) -> auto::Builder<Streams> {
     let keepalive = Duration::from_millis(config.h2_keepalive_ms);
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())

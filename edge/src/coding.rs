@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited, StreamBody};
-use tokio::io::{AsyncBufRead, AsyncRead};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -42,6 +42,8 @@ const ZSTD_LEVEL: Level = Level::Precise(3);
 /// What request bodies may be encoded with.
 const READ: HeaderValue = HeaderValue::from_static("zstd, br, gzip, deflate");
 
+const VARIES: HeaderValue = HeaderValue::from_static("accept-encoding");
+
 /// A content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
@@ -54,7 +56,7 @@ pub(crate) enum Coding {
 
 impl Coding {
     /// Those that answers are written in, the best first.
-    const WRITTEN: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
+    pub(crate) const WRITTEN: [Self; 3] = [Self::Zstd, Self::Brotli, Self::Gzip];
 
     fn named(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
@@ -137,15 +139,11 @@ pub(crate) fn encoded(mut answer: Answer, coding: Option<Coding>, bytes_min: u64
     if !is_compressible(&answer) || answer.body.size_hint().upper().is_some_and(|bytes| bytes < bytes_min) {
         return answer;
     }
-    answer.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    let Some(coding) = coding else { return answer };
-    answer.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-    answer.headers.remove(header::CONTENT_LENGTH);
-    // The bytes are no longer those that a strong one stands for (RFC 9110 8.8.3).
-    let strong = answer.headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
-        answer.headers.insert(header::ETAG, weak);
-    }
+    let Some(coding) = coding else {
+        answer.headers.append(header::VARY, VARIES);
+        return answer;
+    };
+    tell(&mut answer.headers, coding);
     let (plain, trailers) = parted(answer.body);
     let encoded = BodyStream::new(streamed(coding.encoder(StreamReader::new(plain))));
     let last = stream::poll_fn(move |_| Poll::Ready(trailers.try_recv().ok()));
@@ -162,6 +160,28 @@ fn parted(body: Body) -> (impl Stream<Item = io::Result<Bytes>> + Send, mpsc::Re
         std::future::ready(Ok(data.ok()))
     });
     (data, trailers)
+}
+
+/// The same for bytes that are asked for again and again, to be kept.
+///
+/// # Errors
+/// The encoder's.
+pub(crate) async fn packed(coding: Coding, plain: &Bytes) -> io::Result<Bytes> {
+    let mut packed = Vec::new();
+    coding.encoder(io::Cursor::new(plain.clone())).read_to_end(&mut packed).await?;
+    Ok(packed.into())
+}
+
+/// Says how an answer is encoded.
+pub(crate) fn tell(headers: &mut HeaderMap, coding: Coding) {
+    headers.append(header::VARY, VARIES);
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    headers.remove(header::CONTENT_LENGTH);
+    // The bytes are no longer those that a strong one stands for (RFC 9110 8.8.3).
+    let strong = headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat()).ok()) {
+        headers.insert(header::ETAG, weak);
+    }
 }
 
 /// The coding a client likes best (RFC 9110 12.5.3); `None` when it likes none better than the bytes as they are.
@@ -191,9 +211,14 @@ fn is_compressible(answer: &Answer) -> bool {
     let is_text = content_type.starts_with("text/")
         || content_type.ends_with("+json")
         || content_type.ends_with("+xml")
+        || content_type.ends_with("+yaml")
         || matches!(
             content_type.as_str(),
-            "application/json" | "application/x-ndjson" | "application/xml" | "application/javascript"
+            "application/json"
+                | "application/x-ndjson"
+                | "application/xml"
+                | "application/yaml"
+                | "application/javascript"
         );
     let bound = [header::CONTENT_ENCODING, header::CONTENT_RANGE];
     is_text

@@ -28,6 +28,9 @@ pub struct Config {
     pub connection_age_ms: u64,
     /// Requests in flight, streams included; more get 503. Default 1000.
     pub requests_max: usize,
+    /// Requests in flight of one client, as `connections_per_ip_max` has it; more get 429. Raise it behind a proxy. Default
+    /// 500.
+    pub requests_per_ip_max: usize,
     /// From accepting a connection to its first bytes. Default 5000.
     pub first_byte_timeout_ms: u64,
     /// From the first to the last byte of a request's headers, and the longest a connection may idle between two
@@ -39,6 +42,9 @@ pub struct Config {
     pub deadline_ms: u64,
     /// The same for methods that stream. Default 1 hour.
     pub stream_deadline_ms: u64,
+    /// How long beyond its call's deadline a client may take for an answer, before the stream is reset, or, over HTTP/1,
+    /// the connection closed; and how long a connection may take nothing at all. Default 60000.
+    pub answer_timeout_ms: u64,
     /// Pause of an SSE stream before a comment is sent to keep it alive. Default 15000.
     pub sse_heartbeat_ms: u64,
     /// Longest request target. Default 8 KiB.
@@ -47,6 +53,8 @@ pub struct Config {
     pub body_bytes_max: u64,
     /// Largest body of a raw upload (`google.api.HttpBody`), and of all messages that a client streams. Default 64 MiB.
     pub upload_bytes_max: u64,
+    /// Bodies that are gathered whole, of all requests together; more get 503. Streams are not gathered. Default 256 MiB.
+    pub buffered_bytes_max: u64,
     /// Largest message taken from a backend. Default 4 MiB.
     pub message_bytes_max: usize,
     /// Concurrent streams of an HTTP/2 connection. Default 100.
@@ -96,11 +104,11 @@ pub struct Config {
     pub keep: Option<Keep>,
     /// Which pages of other origins may read answers.
     pub cors: Cors,
-    /// How backends are asked what they serve, where that is not known beforehand.
+    /// How backends are asked what they serve, where that is not known beforehand, and whether clients may ask the edge.
     pub reflection: Reflection,
 }
 
-/// How backends are asked what they serve, or files read that say so.
+/// How backends are asked what they serve, or files read that say so; and whether the edge says it in turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reflection {
@@ -110,11 +118,14 @@ pub struct Reflection {
     pub timeout_ms: u64,
     /// Most bytes of descriptors of one backend. Default 32 MiB.
     pub bytes_max: usize,
+    /// Whether the edge answers server reflection: with all descriptors of all backends, methods that it does not serve
+    /// included, to everybody. Default true.
+    pub serve: bool,
 }
 
 impl Default for Reflection {
     fn default() -> Self {
-        Self { interval_ms: 30_000, timeout_ms: 10_000, bytes_max: 32 << 20 }
+        Self { interval_ms: 30_000, timeout_ms: 10_000, bytes_max: 32 << 20, serve: true }
     }
 }
 
@@ -239,15 +250,18 @@ impl Default for Config {
             connections_per_ip_max: 256,
             connection_age_ms: 3_600_000,
             requests_max: 1_000,
+            requests_per_ip_max: 500,
             first_byte_timeout_ms: 5_000,
             header_timeout_ms: 30_000,
             body_idle_timeout_ms: 10_000,
             deadline_ms: 15_000,
             stream_deadline_ms: 3_600_000,
+            answer_timeout_ms: 60_000,
             sse_heartbeat_ms: 15_000,
             uri_bytes_max: 8 << 10,
             body_bytes_max: 1 << 20,
             upload_bytes_max: 64 << 20,
+            buffered_bytes_max: 256 << 20,
             message_bytes_max: 4 << 20,
             h2_streams_max: 100,
             h2_keepalive_ms: 20_000,
@@ -290,15 +304,18 @@ impl Config {
                 ("connections_per_ip_max", count(self.connections_per_ip_max), 1..=10_000_000),
                 ("connection_age_ms", self.connection_age_ms, 1_000..=30 * DAY_MS),
                 ("requests_max", count(self.requests_max), 1..=10_000_000),
+                ("requests_per_ip_max", count(self.requests_per_ip_max), 1..=10_000_000),
                 ("first_byte_timeout_ms", self.first_byte_timeout_ms, 10..=DAY_MS),
                 ("header_timeout_ms", self.header_timeout_ms, 10..=DAY_MS),
                 ("body_idle_timeout_ms", self.body_idle_timeout_ms, 10..=DAY_MS),
                 ("deadline_ms", self.deadline_ms, 1..=DAY_MS),
                 ("stream_deadline_ms", self.stream_deadline_ms, 1..=DAY_MS),
+                ("answer_timeout_ms", self.answer_timeout_ms, 10..=DAY_MS),
                 ("sse_heartbeat_ms", self.sse_heartbeat_ms, 100..=DAY_MS),
                 ("uri_bytes_max", count(self.uri_bytes_max), 16..=65_534),
                 ("body_bytes_max", self.body_bytes_max, 1..=1 << 30),
                 ("upload_bytes_max", self.upload_bytes_max, 1..=1 << 40),
+                ("buffered_bytes_max", self.buffered_bytes_max, 1..=1 << 50),
                 ("message_bytes_max", count(self.message_bytes_max), 1_024..=1 << 30),
                 ("websocket_ping_ms", self.websocket_ping_ms, 100..=DAY_MS),
                 ("cors.max_age_s", self.cors.max_age_s.into(), 0..=86_400),
@@ -316,6 +333,10 @@ impl Config {
 
     pub(crate) fn deadline(&self, is_stream: bool) -> Duration {
         Duration::from_millis(if is_stream { self.stream_deadline_ms } else { self.deadline_ms })
+    }
+
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        Duration::from_millis(self.answer_timeout_ms)
     }
 
     pub(crate) fn body_idle_timeout(&self) -> Duration {

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tonic::Code;
 use tonic::body::Body;
 
+use crate::buffered::Buffered;
 use crate::codec::{HttpBody, Input, Payload, RequestPlan};
 use crate::coding;
 use crate::config::Config;
@@ -33,28 +34,33 @@ pub(crate) enum Messages {
     Pieces(Pieces),
 }
 
-/// Reads a request as its binding has it. A stream is read on while the call is made.
+/// Reads a request as its binding has it. A stream is read on while the call is made; what is no stream is gathered whole,
+/// and `buffered` is to be kept for as long as it is.
 ///
 /// # Errors
-/// 400 with field violations, 408, 413, 415.
+/// 400 with field violations, 408, 413, 415, 503.
 pub(crate) async fn decode(
     config: &Config,
     head: &Parts,
     body: Body,
     binding: &Binding,
     variables: &[String],
+    buffered: &Buffered,
 ) -> Result<Messages, Rejection> {
     let plan = &binding.request;
     let input = Input { variables, query: head.uri.query().unwrap_or_default() };
     if plan.is_raw() {
-        let reader = reader(config, head, body, config.upload_bytes_max)?;
+        let mut reader = reader(config, head, body, config.upload_bytes_max)?;
+        if !binding.method.client_streaming {
+            reader = reader.counted(buffered);
+        }
         return upload(binding, input, content_type(&head.headers), reader).await;
     }
     if binding.method.client_streaming && plan.has_body() {
         let body = coding::decoded(&head.headers, body, config.upload_bytes_max)?;
         return stream(config, &head.headers, body, binding, input).map(Messages::Pieces);
     }
-    let mut reader = reader(config, head, body, config.body_bytes_max)?;
+    let mut reader = reader(config, head, body, config.body_bytes_max)?.counted(buffered);
     let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
         let parts = Multipart::new(content_type(&head.headers), reader)?;
         return form::message(plan, input, parts).await.map(Messages::One);

@@ -23,6 +23,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::Service;
 
+use crate::buffered::Budget;
 use crate::builder::Builder;
 use crate::changes::Changes;
 use crate::config::Config;
@@ -32,7 +33,7 @@ use crate::health::Health;
 use crate::limit::Limit;
 use crate::load::{self, Backend, Binding, LoadError, Method};
 use crate::openapi::Openapi;
-use crate::own::Own;
+use crate::own::{Own, Places};
 use crate::pipeline;
 use crate::record::Metrics;
 use crate::rejection::Rejection;
@@ -115,7 +116,8 @@ struct Fixed {
     deferral: Option<Arc<dyn Deferral>>,
     authenticator: Arc<Authenticator>,
     limit: Limit,
-    own_limit: Limit,
+    buffered: Budget,
+    own_places: Places,
     health: Health,
     metrics: Metrics,
     closing: CancellationToken,
@@ -137,6 +139,7 @@ pub(crate) struct Shared {
     pub(crate) deferral: Option<Arc<dyn Deferral>>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) limit: Limit,
+    pub(crate) buffered: Budget,
     pub(crate) health: Health,
     pub(crate) own: Own,
     pub(crate) openapi: Openapi,
@@ -156,7 +159,8 @@ impl Fixed {
             }
             tracing::warn!(settings = loaded.unmatched.join("; "), "settings are for nothing that there is");
         }
-        let own = Own::new(&self.health.registry, backends, self.own_limit.clone());
+        let reflects = self.config.reflection.serve;
+        let own = Own::new(&self.health.registry, backends, reflects, self.own_places.clone());
         Ok(Shared {
             config: self.config.clone(),
             about: self.about.clone(),
@@ -168,6 +172,7 @@ impl Fixed {
             deferral: self.deferral.clone(),
             authenticator: self.authenticator.clone(),
             limit: self.limit.clone(),
+            buffered: self.buffered.clone(),
             health: self.health.clone(),
             openapi: Openapi::default(),
             own: own.map_err(|error| LoadError(vec![error.to_string()]))?,
@@ -194,7 +199,8 @@ impl Edge {
         let fixed = Fixed {
             rules: load::rules(&config.rules)?,
             limit: Limit::new(config.requests_max),
-            own_limit: Own::limit(),
+            buffered: Budget::new(config.buffered_bytes_max),
+            own_places: Places::default(),
             health: Health::new(backends),
             metrics: Metrics::default(),
             closing: CancellationToken::new(),
@@ -259,6 +265,13 @@ impl Edge {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.fixed.config
+    }
+
+    /// The longest that any answer may be on its way.
+    pub(crate) fn longest_answer(&self) -> Duration {
+        let shared = self.0.shared.load();
+        let deadlines = shared.methods.values().map(|method| method.deadline);
+        deadlines.fold(self.config().deadline(true), Duration::max) + self.config().answer_timeout()
     }
 
     pub(crate) fn health(&self) -> Health {

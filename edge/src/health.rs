@@ -48,8 +48,8 @@ struct Followed {
     says: State,
     /// Why it says nothing.
     lost: Option<String>,
-    /// What keeps the edge from learning what it serves now.
-    trouble: Option<String>,
+    /// What keeps the edge from learning what it serves now; told to everybody.
+    trouble: Option<&'static str>,
 }
 
 /// How a backend is.
@@ -88,7 +88,7 @@ impl Health {
         let condition = |backend: &Followed| Condition {
             name: backend.name.clone(),
             state: backend.state(),
-            trouble: backend.trouble.clone().or_else(|| backend.lost.clone()),
+            trouble: backend.lost.clone().or_else(|| backend.trouble.map(str::to_owned)),
         };
         self.known().backends.iter().map(condition).collect()
     }
@@ -97,7 +97,7 @@ impl Health {
     pub(crate) fn waiting(&self) -> Option<String> {
         let known = self.known();
         let backend = known.backends.iter().find(|backend| backend.services.is_empty())?;
-        let reason = backend.trouble.as_deref().unwrap_or("it is being asked");
+        let reason = backend.trouble.unwrap_or("it is being asked");
         Some(format!("it is not known yet what {} serves: {reason}", backend.name))
     }
 
@@ -111,14 +111,9 @@ impl Health {
         });
     }
 
-    /// What keeps the edge from learning what a backend serves, or that nothing does; whether that is news.
-    pub(crate) fn trouble(&self, name: &str, trouble: Option<String>) -> bool {
-        let mut news = false;
-        self.change(name, |backend| {
-            news = backend.trouble != trouble;
-            backend.trouble = trouble;
-        });
-        news
+    /// What keeps the edge from learning what a backend serves, or that nothing does.
+    pub(crate) fn trouble(&self, name: &str, trouble: Option<&'static str>) {
+        self.change(name, |backend| backend.trouble = trouble);
     }
 
     /// Follows all backends until the process ends; from `unready` on the edge as a whole is NOT_SERVING.

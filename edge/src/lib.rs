@@ -35,6 +35,7 @@
 
 mod accept;
 mod authenticate;
+mod buffered;
 mod builder;
 mod call;
 mod changes;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use malla_runtime::status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::rejection::Rejection;
@@ -28,7 +29,19 @@ impl Limit {
     /// # Errors
     /// 503 with `Retry-After` when all are taken.
     pub(crate) fn enter(&self) -> Result<Permit, Rejection> {
-        let permit = self.0.clone().try_acquire_owned();
-        permit.map(Permit).map_err(|_| Rejection::overloaded("the edge is at its limit of requests", RETRY_AFTER))
+        self.permit().ok_or_else(|| Rejection::overloaded("the edge is at its limit of requests", RETRY_AFTER))
+    }
+
+    /// The same where the places are those of one client.
+    ///
+    /// # Errors
+    /// 429 with `Retry-After` when all are taken.
+    pub(crate) fn enter_of_client(&self) -> Result<Permit, Rejection> {
+        let message = "too many requests of this client are in flight";
+        self.permit().ok_or_else(|| Rejection::new(status::exhausted(message, RETRY_AFTER)))
+    }
+
+    fn permit(&self) -> Option<Permit> {
+        self.0.clone().try_acquire_owned().ok().map(Permit)
     }
 }

@@ -1,15 +1,20 @@
-//! The OpenAPI document of the current table, in JSON and YAML: made when it is first asked for, then kept.
+//! The OpenAPI document of the current table, in JSON and YAML: made when it is first asked for, then kept, as it is and in
+//! every coding it was asked for in.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::Full;
 use malla_openapi::{Access, Api, Binding, Errors, Json};
 use malla_runtime::policy;
 use malla_transcode::table::Rule;
+use tokio::sync::OnceCell;
 use tonic::Status;
+use tonic::body::Body;
 
+use crate::coding::{self, Coding};
 use crate::config::{self, Enums, Names, Unknown};
 use crate::edge::Shared;
 use crate::encode::Answer;
@@ -30,17 +35,26 @@ pub(crate) enum Form {
 #[derive(Debug, Default)]
 pub(crate) struct Openapi(OnceLock<Option<[Text; 2]>>);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Text {
     body: Bytes,
     etag: HeaderValue,
+    /// The body in each of [`Coding::WRITTEN`].
+    packed: [OnceCell<Bytes>; Coding::WRITTEN.len()],
+}
+
+impl Text {
+    async fn packed(&self, coding: Coding) -> Option<&Bytes> {
+        let at = Coding::WRITTEN.iter().position(|written| *written == coding)?;
+        self.packed[at].get_or_try_init(|| coding::packed(coding, &self.body)).await.ok()
+    }
 }
 
 /// Answers with the document, or 304 to a client that has it.
 ///
 /// # Errors
 /// 500 when it cannot be written.
-pub(crate) fn answer(edge: &Shared, headers: &HeaderMap, form: Form) -> Result<Answer, Rejection> {
+pub(crate) async fn answer(edge: &Shared, headers: &HeaderMap, form: Form) -> Result<Answer, Rejection> {
     let made = edge.openapi.0.get_or_init(|| {
         make(edge).inspect_err(|error| tracing::error!(%error, "the OpenAPI document cannot be made")).ok()
     });
@@ -49,12 +63,19 @@ pub(crate) fn answer(edge: &Shared, headers: &HeaderMap, form: Form) -> Result<A
         Form::Json => (json, "application/json"),
         Form::Yaml => (yaml, "application/yaml"),
     };
+    let coding = coding::accepted(headers).filter(|_| edge.config.compress);
     let mut answer = if is_known(headers, &text.etag) {
         Answer::empty(StatusCode::NOT_MODIFIED)
     } else {
         Answer::full(StatusCode::OK, HeaderValue::from_static(content_type), text.body.clone())
     };
     answer.headers.insert(header::ETAG, text.etag.clone());
+    if let Some(coding) = coding.filter(|_| answer.status == StatusCode::OK)
+        && let Some(packed) = text.packed(coding).await
+    {
+        answer.body = Body::new(Full::new(packed.clone()));
+        coding::tell(&mut answer.headers, coding);
+    }
     // It may be kept, but has to be asked for again: the table may have changed.
     answer.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(answer)
@@ -129,5 +150,5 @@ fn text(body: String) -> Result<Text, String> {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let etag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).map_err(|error| error.to_string())?;
-    Ok(Text { body: body.into(), etag })
+    Ok(Text { body: body.into(), etag, packed: Default::default() })
 }

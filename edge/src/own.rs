@@ -2,35 +2,98 @@
 
 use http::Request;
 use malla_runtime::health::Registry;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 use tower::ServiceExt as _;
 
+use crate::call::expired;
 use crate::encode::Answer;
 use crate::grpc;
-use crate::limit::{Limit, Permit};
+use crate::limit::Limit;
 use crate::load::{Backend, OWN_SERVICES};
 use crate::rejection::Rejection;
 
-/// Calls to these at the same time, watches included. Apart from the others' limit: an edge that is full must still
-/// be able to say how it is.
+/// Calls and pages at the same time, and as many streams. Apart from the others' limit: an edge that is full must still be
+/// able to say how it is.
 const CALLS_MAX: usize = 1_000;
+
+/// A method of one of these services.
+#[derive(Debug)]
+pub(crate) struct Method {
+    /// Its path; for logs and metrics, which get no names that clients make up.
+    pub(crate) path: &'static str,
+    pub(crate) streams: bool,
+}
+
+/// What there is. The last of each service stands for what it has not.
+static METHODS: [Method; 7] = [
+    Method { path: "/grpc.health.v1.Health/Check", streams: false },
+    Method { path: "/grpc.health.v1.Health/Watch", streams: true },
+    Method { path: "/grpc.health.v1.Health/_OTHER", streams: false },
+    Method { path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", streams: true },
+    Method { path: "/grpc.reflection.v1.ServerReflection/_OTHER", streams: false },
+    Method { path: "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", streams: true },
+    Method { path: "/grpc.reflection.v1alpha.ServerReflection/_OTHER", streams: false },
+];
+
+impl Method {
+    /// The method of a gRPC path; `None` where it is of none of these services.
+    pub(crate) fn find(path: &str) -> Option<&'static Self> {
+        let service = path.rsplit_once('/')?.0;
+        let mut of_service =
+            METHODS.iter().filter(|method| method.path.rsplit_once('/').is_some_and(|own| own.0 == service));
+        let other = of_service.next_back()?;
+        Some(of_service.find(|method| method.path == path).unwrap_or(other))
+    }
+}
+
+/// Places for them, the same ones whatever is reflected; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    /// For calls that are answered at once, and for pages: streams that stay cannot take these.
+    checks: Limit,
+    streams: Limit,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { checks: Limit::new(CALLS_MAX), streams: Limit::new(CALLS_MAX) }
+    }
+}
+
+impl Places {
+    /// Those for a method.
+    pub(crate) fn of(&self, method: &Method) -> &Limit {
+        if method.streams { &self.streams } else { &self.checks }
+    }
+
+    /// Those for pages.
+    pub(crate) fn of_pages(&self) -> &Limit {
+        &self.checks
+    }
+}
 
 /// The edge's own services; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Own {
     routes: Routes,
-    limit: Limit,
+    pub(crate) places: Places,
 }
 
 impl Own {
-    /// Reflects the descriptors of all backends as they are, options and comments included.
+    /// Reflects the descriptors of all backends as they are, options and comments included, or nothing.
     ///
     /// # Errors
     /// Descriptors that cannot be read.
-    pub(crate) fn new(registry: &Registry, backends: &[Backend], limit: Limit) -> Result<Self, Error> {
+    pub(crate) fn new(
+        registry: &Registry,
+        backends: &[Backend],
+        reflects: bool,
+        places: Places,
+    ) -> Result<Self, Error> {
         let builder = || {
             let names = backends.iter().flat_map(|backend| &backend.services).map(String::as_str).chain(OWN_SERVICES);
             let builder =
@@ -40,34 +103,51 @@ impl Own {
                 .fold(builder, |builder, backend| builder.register_encoded_file_descriptor_set(&backend.descriptors));
             names.fold(builder, Builder::with_service_name)
         };
-        let routes =
-            Routes::new(registry.service()).add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
-        Ok(Self { routes: routes.prepare(), limit })
+        let mut routes = Routes::new(registry.service());
+        if reflects {
+            routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
+        }
+        Ok(Self { routes: routes.prepare(), places })
     }
 
-    /// The places for calls, the same ones whatever is reflected.
-    pub(crate) fn limit() -> Limit {
-        Limit::new(CALLS_MAX)
-    }
-
-    /// Whether a gRPC path is one of these.
-    pub(crate) fn serves(path: &str) -> bool {
-        let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        OWN_SERVICES.contains(&service)
-    }
-
-    /// Takes a place for a call.
+    /// Answers a call; a stream lasts until its deadline, or until the edge drains.
     ///
     /// # Errors
-    /// 503 when all are taken.
-    pub(crate) fn enter(&self) -> Result<Permit, Rejection> {
-        self.limit.enter()
-    }
-
-    /// Answers a call; a watch lasts until the edge drains.
-    pub(crate) async fn answer(&self, request: Request<Body>, closing: CancellationToken) -> Answer {
-        let Ok(response) = self.routes.clone().oneshot(request).await;
+    /// DEADLINE_EXCEEDED when the request did not come whole by then.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        deadline: Instant,
+        closing: CancellationToken,
+    ) -> Result<Answer, Rejection> {
+        let answering = tokio::time::timeout_at(deadline, self.routes.clone().oneshot(request)).await;
+        let Ok(response) = answering.map_err(|_| Rejection::new(expired()))?;
         let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, body: grpc::bounded(body, None, Some(closing)) }
+        let body = grpc::bounded(body, Some(deadline), Some(closing));
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_make_up_names_nothing() {
+        for (path, expected) in [
+            ("/grpc.health.v1.Health/Check", Some("/grpc.health.v1.Health/Check")),
+            ("/grpc.health.v1.Health/Watch", Some("/grpc.health.v1.Health/Watch")),
+            ("/grpc.health.v1.Health/x9f3", Some("/grpc.health.v1.Health/_OTHER")),
+            ("/grpc.health.v1.Health/", Some("/grpc.health.v1.Health/_OTHER")),
+            ("/grpc.reflection.v1.ServerReflection/x", Some("/grpc.reflection.v1.ServerReflection/_OTHER")),
+            ("/grpc.health.v1.Health", None),
+            ("/grpc.health.v1.Health/Check/x", None),
+            ("/test.v1.EchoService/Get", None),
+        ] {
+            assert_eq!(Method::find(path).map(|method| method.path), expected, "{path}");
+        }
+        for service in OWN_SERVICES {
+            assert!(Method::find(&format!("/{service}/x")).is_some(), "{service}");
+        }
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn route(path: &str) -> &'static str {
 ///
 /// # Errors
 /// 404 for a service nobody knows, 405 for any method but GET and HEAD, 500 where descriptors cannot be read.
-pub(crate) fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
+pub(crate) async fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
     let allow = ["GET", "HEAD", "OPTIONS"].map(str::to_owned).into();
     match head.method {
         Method::GET | Method::HEAD => {}
@@ -61,8 +61,8 @@ pub(crate) fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
         "/" => Ok(index(edge)),
         SCRIPT_PATH => Ok(asset("text/javascript; charset=utf-8", SCRIPT)),
         STYLE_PATH => Ok(asset("text/css; charset=utf-8", STYLE)),
-        "/openapi.json" => openapi::answer(edge, &head.headers, openapi::Form::Json),
-        "/openapi.yaml" => openapi::answer(edge, &head.headers, openapi::Form::Yaml),
+        "/openapi.json" => openapi::answer(edge, &head.headers, openapi::Form::Json).await,
+        "/openapi.yaml" => openapi::answer(edge, &head.headers, openapi::Form::Yaml).await,
         "/docs" => Ok(asset("text/html; charset=utf-8", &titled(DOCS, edge))),
         "/-/docs.js" => Ok(asset("text/javascript; charset=utf-8", DOCS_SCRIPT)),
         "/-/docs.css" => Ok(asset("text/css; charset=utf-8", DOCS_STYLE)),

@@ -11,6 +11,7 @@ use http::{HeaderValue, Request, Response, Version};
 use malla_runtime::auth::Caller;
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tracing::{Instrument as _, Span, field};
@@ -24,15 +25,15 @@ use crate::defer::{self, Offer, Outcome};
 use crate::edge::Shared;
 use crate::encode::{Answer, Terms, encode};
 use crate::key::{self, KEY, Key};
+use crate::limit::Limit;
 use crate::load::Binding;
-use crate::own::Own;
 use crate::protocol::{Lane, lane};
 use crate::record::Record;
 use crate::rejection::Rejection;
 use crate::respond::respond;
 use crate::route::{self, Route};
 use crate::websocket::Found;
-use crate::{authenticate, grpc, pages, websocket};
+use crate::{authenticate, grpc, own, pages, websocket};
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 struct Admitted {
     caller: Caller,
     key: Option<Key>,
+    deadline: Instant,
 }
 
 /// Answers one request.
@@ -81,7 +83,8 @@ async fn answer(
     match lane {
         Lane::Page => {
             record.matched(pages::route(head.uri.path()), "");
-            pages::answer(edge, &head)
+            enter_own(edge.own.places.of_pages(), &head, record)?;
+            pages::answer(edge, &head).await
         }
         Lane::Rest => rest(edge, &head, body, page, record).await,
         Lane::Grpc => passed(edge, &head, body, record).await,
@@ -122,7 +125,7 @@ fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) ->
     let method = &found.rule.value.method;
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&found.http_method, &head.headers, method)?;
-    record.hold(edge.limit.enter()?);
+    enter(edge, head, record)?;
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key.as_ref(), &mut metadata);
     Key::tell(key, websocket::answer(edge, head, found, &caller, metadata, record))
@@ -139,8 +142,11 @@ async fn routed(
 ) -> Result<Answer, Rejection> {
     let method = &binding.method;
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
-    let admitted = Admitted { caller, key: key::find(&head.method, &head.headers, method)? };
-    record.hold(edge.limit.enter()?);
+    let key = key::find(&head.method, &head.headers, method)?;
+    enter(edge, head, record)?;
+    let deadline = call::deadline(record.started, method, &caller, headers::asked_timeout(&head.headers));
+    record.ends_by(deadline);
+    let admitted = Admitted { caller, key, deadline };
     let outcome = transcoded(edge, head, body, binding, variables, &admitted, record).await;
     Key::tell(admitted.key, outcome)
 }
@@ -151,12 +157,13 @@ async fn transcoded(
     body: Body,
     binding: &Binding,
     variables: &[String],
-    Admitted { caller, key }: &Admitted,
+    Admitted { caller, key, deadline }: &Admitted,
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
-    let method = &binding.method;
-    let deadline = call::deadline(record.started, method, caller, headers::asked_timeout(&head.headers));
-    let messages = tokio::time::timeout_at(deadline, decode(&edge.config, head, body, binding, variables)).await;
+    let (method, deadline) = (&binding.method, *deadline);
+    let buffered = edge.buffered.begin();
+    let decoding = decode(&edge.config, head, body, binding, variables, &buffered);
+    let messages = tokio::time::timeout_at(deadline, decoding).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key.as_ref(), &mut metadata);
@@ -185,17 +192,21 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
         return Err(Rejection::new(Status::unimplemented("gRPC needs HTTP/2")));
     }
     let path = head.uri.path();
-    if Own::serves(path) {
-        record.matched(path, path.trim_start_matches('/'));
-        record.hold(edge.own.enter()?);
-        return Ok(edge.own.answer(Request::from_parts(head.clone(), body), edge.closing.clone()).await);
+    if let Some(own) = own::Method::find(path) {
+        record.matched(own.path, own.path.trim_start_matches('/'));
+        enter_own(edge.own.places.of(own), head, record)?;
+        let deadline = edge.config.deadline(own.streams);
+        let deadline = record.started + deadlines::timeout(&head.headers).map_or(deadline, |asked| asked.min(deadline));
+        record.ends_by(deadline);
+        return edge.own.answer(Request::from_parts(head.clone(), body), deadline, edge.closing.clone()).await;
     }
     let unknown = || Rejection::new(Status::unimplemented(format!("there is no method {path}")));
     let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
-    record.hold(edge.limit.enter()?);
+    enter(edge, head, record)?;
     let deadline = call::deadline(record.started, method, &caller, deadlines::timeout(&head.headers));
+    record.ends_by(deadline);
     let mut headers = headers::pass(&head.headers, peer(head));
     let (message, body) = defer::read_whole(edge, method, body, deadline).await?;
     let offer = Offer::make(edge, method, head, &caller, message, &mut headers);
@@ -211,8 +222,26 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     }
 }
 
+/// Takes a place for a call: among its client's, and among all.
+fn enter(edge: &Shared, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
+    if let Some(peer) = head.extensions.get::<Peer>() {
+        record.hold(peer.places.calls.enter_of_client()?);
+    }
+    record.hold(edge.limit.enter()?);
+    Ok(())
+}
+
+/// The same for what the edge answers itself.
+fn enter_own(places: &Limit, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
+    if let Some(peer) = head.extensions.get::<Peer>() {
+        record.hold(peer.places.own.enter_of_client()?);
+    }
+    record.hold(places.enter()?);
+    Ok(())
+}
+
 fn peer(head: &Parts) -> Option<SocketAddr> {
-    head.extensions.get::<Peer>().map(|peer| peer.0)
+    head.extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 /// The request's id: the client's if it can be one, else a new one; the backend gets it too.

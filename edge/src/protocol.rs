@@ -27,7 +27,7 @@ impl Lane {
     }
 }
 
-/// Tells the lane from content type and path; own pages only where no body was sent.
+/// Tells the lane from content type and path. gRPC goes first: its paths are no pages.
 pub(crate) fn lane(head: &Parts) -> Lane {
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -17,10 +18,14 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::Span;
 
+use crate::accept::Untaken;
 use crate::limit::Permit;
 use crate::protocol::Lane;
 use crate::rejection::Rejection;
 use crate::status;
+
+/// An answer is handed on in pieces of this at most: what hyper has taken it keeps until the client does, without a place.
+const PIECE_BYTES_MAX: usize = 64 << 10;
 
 /// The edge's instruments, made once.
 #[derive(Clone, Debug)]
@@ -53,7 +58,10 @@ pub(crate) struct Record {
     refused_by: &'static str,
     bytes: u64,
     finished: bool,
-    permit: Option<Permit>,
+    permits: Vec<Permit>,
+    /// When the call has to be over.
+    deadline: Option<Instant>,
+    untaken: Option<Untaken>,
     /// To whom the record goes instead of the response.
     successor: Option<oneshot::Sender<Record>>,
     metrics: Metrics,
@@ -76,7 +84,9 @@ impl Record {
             refused_by: "",
             bytes: 0,
             finished: false,
-            permit: None,
+            permits: Vec::new(),
+            deadline: None,
+            untaken: None,
             successor: None,
             metrics,
         }
@@ -90,9 +100,14 @@ impl Record {
         self.span.record("rpc.method", rpc);
     }
 
-    /// The request has its place until its response is over.
+    /// The request has a place until its response is over.
     pub(crate) fn hold(&mut self, permit: Permit) {
-        self.permit = Some(permit);
+        self.permits.push(permit);
+    }
+
+    /// The call has to be over by then.
+    pub(crate) fn ends_by(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     /// Whether the client wants no body.
@@ -126,8 +141,14 @@ impl Record {
         self.failed.get_or_insert_default().clone()
     }
 
-    /// Follows the response to its end.
-    pub(crate) fn follow(mut self, http_status: StatusCode, headers: &HeaderMap, body: Body) -> Body {
+    /// Follows the response to its end, which comes this long after the call's deadline if its client does not take it.
+    pub(crate) fn follow(
+        mut self,
+        http_status: StatusCode,
+        headers: &HeaderMap,
+        body: Body,
+        answer_timeout: Duration,
+    ) -> Body {
         self.http_status = http_status;
         if let Some(code) = code_of(headers) {
             self.code = code;
@@ -138,7 +159,8 @@ impl Record {
             return body;
         }
         self.finished = body.is_end_stream();
-        Body::new(Followed { body, record: self })
+        self.untaken = Untaken::until(self.deadline.unwrap_or_else(Instant::now) + answer_timeout);
+        Body::new(Followed { body, rest: Bytes::new(), record: self })
     }
 }
 
@@ -197,6 +219,8 @@ fn known_method(method: &str) -> &str {
 
 struct Followed {
     body: Body,
+    /// What is left of the frame that is being handed on.
+    rest: Bytes,
     record: Record,
 }
 
@@ -205,28 +229,48 @@ impl HttpBody for Followed {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                self.record.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if let Some(code) = frame.trailers_ref().and_then(code_of) {
-                    self.record.code = code;
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose() {
+                Ok(Some(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(frame) => {
+                        if let Some(code) = frame.trailers_ref().and_then(code_of) {
+                            self.record.code = code;
+                        }
+                        self.record.finished = self.is_end_stream();
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                },
+                Ok(None) => {
+                    self.record.finished = true;
+                    return Poll::Ready(None);
                 }
-                // A body of known length is not polled again after its last byte.
-                self.record.finished = self.body.is_end_stream();
+                Err(status) => {
+                    self.record.code = status.code();
+                    return Poll::Ready(Some(Err(status)));
+                }
             }
-            Some(Err(status)) => self.record.code = status.code(),
-            None => self.record.finished = true,
         }
-        Poll::Ready(frame)
+        let length = self.rest.len().min(PIECE_BYTES_MAX);
+        let piece = self.rest.split_to(length);
+        self.record.bytes += length as u64;
+        // A body of known length is not polled again after its last byte.
+        self.record.finished = self.is_end_stream();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (inner, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + rest);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint
     }
 }
 

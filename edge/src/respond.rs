@@ -54,7 +54,7 @@ pub(crate) fn respond(
     if let Ok(id) = HeaderValue::from_str(&record.request_id) {
         answer.headers.insert(REQUEST_ID, id);
     }
-    let body = record.follow(answer.status, &answer.headers, answer.body);
+    let body = record.follow(answer.status, &answer.headers, answer.body, edge.config.answer_timeout());
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
@@ -76,9 +76,11 @@ fn refuse(rejection: Rejection, usual: &Writer) -> Answer {
     answer
 }
 
-/// The answer to HEAD: that to GET, with its length and without its body (RFC 9110 9.3.2).
+/// The answer to HEAD: that to GET, with its length and without its body (RFC 9110 9.3.2). The length that goes with 304
+/// would be that of 200, which is not known here.
 fn without_body(mut answer: Answer) -> Answer {
-    if let Some(length) = answer.body.size_hint().exact().filter(|_| answer.status != StatusCode::NO_CONTENT) {
+    let has_length = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = answer.body.size_hint().exact().filter(|_| has_length) {
         answer.headers.insert(header::CONTENT_LENGTH, length.into());
     }
     Answer { body: Body::empty(), ..answer }

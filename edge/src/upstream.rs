@@ -1,8 +1,8 @@
 //! Backends that say themselves what they serve, by server reflection, or for whom files say it: read again and again,
 //! so that what they serve may change while they are served.
 //!
-//! What cannot be read, or would leave nothing, changes nothing: the last table that was good stays. The log says so once,
-//! `/health` for as long as it lasts.
+//! What cannot be read, or would leave nothing, changes nothing: the last table that was good stays. The log says why, once,
+//! `/health` what kind of trouble it is, for as long as it lasts.
 
 mod files;
 mod reflection;
@@ -16,7 +16,7 @@ use opentelemetry::metrics::Counter;
 use opentelemetry::{KeyValue, global};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::call::retry::jitter;
 use crate::changes::Changes;
@@ -92,6 +92,25 @@ pub enum ReadError {
     Load(#[from] LoadError),
 }
 
+impl ReadError {
+    /// What kind of trouble it is, for everybody: without paths, addresses, or what others have written.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Call(status) if link::is_lost(status) => "server reflection: it cannot be reached",
+            Self::Call(status) if status.code() == Code::Unimplemented => "server reflection: it has none",
+            Self::Call(_) => "server reflection: it answers with an error",
+            Self::Late(_) => "server reflection: it does not answer in time",
+            Self::Nonsense(_) => "server reflection: its answers are none to what was asked",
+            Self::File { .. } => "a file of its descriptors cannot be read",
+            Self::Malformed(_) => "its descriptors cannot be read",
+            Self::TooLarge(_) | Self::TooMany(_) => "its descriptors are too large",
+            Self::Import { .. } => "its descriptors lack an import",
+            Self::Nothing => "it names no service that could be served",
+            Self::Load(_) => "its services cannot be served",
+        }
+    }
+}
+
 impl Upstream {
     /// What is known of it beforehand: nothing.
     #[must_use]
@@ -144,6 +163,8 @@ pub struct Follower {
     upstream: Upstream,
     /// What the table has of it.
     last: Backend,
+    /// Why the last reading failed, if it did.
+    cause: Option<String>,
     reads: Counter<u64>,
 }
 
@@ -154,7 +175,7 @@ impl Follower {
         let meter = global::meter("malla");
         let reads = meter.u64_counter("malla.edge.reads");
         let reads = reads.with_description("Times it was read what an upstream serves, by outcome").build();
-        Self { edge, last: upstream.unknown(), upstream, reads }
+        Self { edge, last: upstream.unknown(), upstream, cause: None, reads }
     }
 
     /// Reads what the upstream serves now, and serves that.
@@ -164,14 +185,17 @@ impl Follower {
     pub async fn read(&mut self) -> Result<(), ReadError> {
         let outcome = self.try_read().await;
         let name = &self.upstream.name;
-        let trouble = outcome.as_ref().err().map(ToString::to_string);
+        let trouble = outcome.as_ref().err();
         let label = match &outcome {
             Ok(None) => "same",
             Ok(Some(_)) => "new",
             Err(_) => "failed",
         };
         self.reads.add(1, &[KeyValue::new("backend", name.clone()), KeyValue::new("outcome", label)]);
-        let news = self.edge.health().trouble(name, trouble);
+        self.edge.health().trouble(name, trouble.map(ReadError::kind));
+        let cause = trouble.map(ToString::to_string);
+        let news = self.cause != cause;
+        self.cause = cause;
         match &outcome {
             Ok(Some(changes)) => tell(name, changes),
             Ok(None) if news => tracing::info!(backend = name, "an upstream can be read again and has not changed"),

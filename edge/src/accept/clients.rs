@@ -1,42 +1,107 @@
-//! How many connections each client has open.
+//! How many connections each client has open, and how many were refused for that.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::global;
+use opentelemetry::metrics::Counter;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::limit::Limit;
+
+/// The log says no more often than this that connections are refused.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The clients that are connected now; all clones are one count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(super) struct Clients(Arc<Mutex<HashMap<IpAddr, Client>>>);
+
+#[derive(Debug)]
+struct Client {
+    connections: usize,
+    places: Places,
+}
+
+/// Places for a client's requests, on whichever connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) calls: Limit,
+    /// For what the edge answers itself: a proxy that is at its limit of calls can still ask how the edge is.
+    pub(crate) own: Limit,
+}
+
+impl Places {
+    fn new(requests_max: usize) -> Self {
+        Self { calls: Limit::new(requests_max), own: Limit::new(requests_max) }
+    }
+}
 
 /// One connection of a client, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Connected {
     client: IpAddr,
+    pub(super) places: Places,
     clients: Clients,
 }
 
 impl Clients {
-    /// Counts a connection; `None` when its client has `max` of them.
-    pub(super) fn enter(&self, address: IpAddr, max: usize) -> Option<Connected> {
-        let client = client(address);
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(&client).is_some_and(|open| *open >= max) {
+    /// Counts a connection; `None` when its client has as many as it may.
+    pub(super) fn enter(&self, address: IpAddr, config: &Config) -> Option<Connected> {
+        let address = client(address);
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients
+            .entry(address)
+            .or_insert_with(|| Client { connections: 0, places: Places::new(config.requests_per_ip_max) });
+        if client.connections >= config.connections_per_ip_max {
             return None;
         }
-        *open.entry(client).or_default() += 1;
-        Some(Connected { client, clients: self.clone() })
+        client.connections += 1;
+        Some(Connected { client: address, places: client.places.clone(), clients: self.clone() })
     }
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let mut open = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.client);
+        let mut clients = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get_mut(&self.client) {
+            client.connections -= 1;
+            if client.connections == 0 {
+                clients.remove(&self.client);
             }
         }
+    }
+}
+
+/// Counts connections that were refused, all of them for the metric and those not told of yet for the log.
+#[derive(Debug)]
+pub(super) struct Refused {
+    all: Counter<u64>,
+    untold: u64,
+    told: Option<Instant>,
+}
+
+impl Default for Refused {
+    fn default() -> Self {
+        let meter = global::meter("malla");
+        let all = meter.u64_counter("malla.edge.connections_refused");
+        let all = all.with_description("Connections closed at once: their clients had too many open").build();
+        Self { all, untold: 0, told: None }
+    }
+}
+
+impl Refused {
+    /// One more. How many to tell of, if it is time to.
+    pub(super) fn add(&mut self, now: Instant) -> Option<u64> {
+        self.all.add(1, &[]);
+        self.untold += 1;
+        if self.told.is_some_and(|told| now < told + WARNING_INTERVAL) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -55,7 +120,8 @@ mod tests {
     #[test]
     fn connections_are_counted_by_client() {
         let clients = Clients::default();
-        let enter = |address: &str| clients.enter(address.parse().unwrap(), 1);
+        let config = Config { connections_per_ip_max: 1, ..Config::default() };
+        let enter = |address: &str| clients.enter(address.parse().unwrap(), &config);
         let first = enter("10.0.0.1");
         assert!(first.is_some() && enter("10.0.0.1").is_none() && enter("::ffff:10.0.0.1").is_none());
         let network = enter("2001:db8::1");
@@ -63,5 +129,13 @@ mod tests {
         drop(first);
         assert!(enter("10.0.0.1").is_some());
         assert_eq!(clients.0.lock().unwrap().len(), 1, "who left is forgotten");
+    }
+
+    #[test]
+    fn refusals_are_told_together() {
+        let (mut refused, now) = (Refused::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let told = [0, 1, 59, 60, 61, 200].map(|seconds| refused.add(after(seconds)));
+        assert_eq!(told, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 }

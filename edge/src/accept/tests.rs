@@ -2,9 +2,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -84,6 +85,19 @@ async fn http1_and_grpc_share_the_port() {
 }
 
 #[tokio::test]
+async fn reflection_can_be_turned_off() {
+    let mut config = fixture::config();
+    config.reflection.serve = false;
+    let running = start(config).await;
+    let channel = stingy(running.address, 65_535).await;
+    let mut reflection = ServerReflectionClient::new(channel.clone());
+    let asked = reflection.server_reflection_info(tokio_stream::once(ServerReflectionRequest::default())).await;
+    assert_eq!(asked.unwrap_err().code(), tonic::Code::Unimplemented);
+    let check = HealthCheckRequest { service: "echo".into() };
+    assert!(HealthClient::new(channel).check(check).await.is_ok());
+}
+
+#[tokio::test]
 async fn connections_that_do_not_speak_are_closed() {
     let config = Config { first_byte_timeout_ms: 50, header_timeout_ms: 50, ..fixture::config() };
     let running = start(config).await;
@@ -110,6 +124,133 @@ async fn a_client_has_only_so_many_connections() {
     drop(first);
     let again = async { while exchange(running.address, asked).await.is_empty() {} };
     tokio::time::timeout(Duration::from_secs(5), again).await.unwrap();
+}
+
+/// A client over HTTP/2 that takes so many bytes of each answer and no more; it answers pings.
+async fn stingy(address: SocketAddr, bytes: u32) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().initial_stream_window_size(bytes);
+    endpoint.connect().await.unwrap()
+}
+
+async fn ask(channel: &mut Channel, request: http::Request<Body>) -> http::Response<Body> {
+    futures_util::future::poll_fn(|context| tower::Service::poll_ready(channel, context)).await.unwrap();
+    tower::Service::call(channel, request).await.unwrap()
+}
+
+fn get(path: &str) -> http::Request<Body> {
+    http::Request::get(path).header("host", "a").body(Body::empty()).unwrap()
+}
+
+/// The status of a plain request.
+async fn status(address: SocketAddr, path: &str) -> u16 {
+    let asked = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    exchange(address, &asked).await.split(' ').nth(1).map_or(0, |status| status.parse().unwrap())
+}
+
+async fn until(address: SocketAddr, path: &str, expected: u16) {
+    let until = async { while status(address, path).await != expected {} };
+    tokio::time::timeout(Duration::from_secs(5), until).await.unwrap();
+}
+
+/// Places for two requests, and not long for their answers.
+fn few() -> Config {
+    let (deadline_ms, stream_deadline_ms, answer_timeout_ms) = (200, 200, 200);
+    Config { requests_max: 2, deadline_ms, stream_deadline_ms, answer_timeout_ms, ..fixture::config() }
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_lose_their_place() {
+    for path in ["/v1/echo/a", "/v1/files/a", "/v1/count/3?id=quiet"] {
+        let running = start(few()).await;
+        let mut channel = stingy(running.address, 0).await;
+        let (mut first, _second) = (ask(&mut channel, get(path)).await, ask(&mut channel, get(path)).await);
+        assert_eq!(status(running.address, "/v1/echo/b").await, 503, "{path}");
+        until(running.address, "/v1/echo/b", 200).await;
+        assert!(first.body_mut().frame().await.unwrap().is_err(), "{path}: it is reset");
+        assert_eq!(ask(&mut channel, get(path)).await.status(), 200, "{path}: the connection goes on");
+    }
+}
+
+#[tokio::test]
+async fn what_is_passed_through_and_not_taken_loses_its_place() {
+    let running = start(few()).await;
+    let mut channel = stingy(running.address, 0).await;
+    let call = || {
+        let request = http::Request::post("/test.v1.EchoService/Get").header("content-type", "application/grpc");
+        request
+            .header("te", "trailers")
+            .body(Body::new(http_body_util::Full::new(Bytes::from_static(&[0; 5]))))
+            .unwrap()
+    };
+    let _answers = (ask(&mut channel, call()).await, ask(&mut channel, call()).await);
+    assert_eq!(status(running.address, "/v1/echo/b").await, 503);
+    until(running.address, "/v1/echo/b", 200).await;
+}
+
+#[tokio::test]
+async fn a_stream_over_http1_that_is_not_taken_loses_its_place() {
+    let running = start(Config { requests_max: 1, stream_deadline_ms: 1_000, ..few() }).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    let mut stream = socket.connect(running.address).await.unwrap();
+    stream.write_all(b"GET /v1/count/400000 HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    until(running.address, "/v1/echo/b", 503).await;
+    until(running.address, "/v1/echo/b", 200).await;
+}
+
+#[tokio::test]
+async fn an_old_connection_does_not_wait_for_ever_for_answers_to_be_taken() {
+    let running = start(Config { connection_age_ms: 1_000, connections_max: 1, ..few() }).await;
+    let mut channel = stingy(running.address, 1).await;
+    let _untaken = ask(&mut channel, get("/v1/echo/a")).await;
+    // There is no room for another until then.
+    until(running.address, "/v1/echo/b", 200).await;
+}
+
+#[tokio::test]
+async fn one_client_cannot_take_all_places() {
+    let config = Config { requests_max: 3, requests_per_ip_max: 2, stream_deadline_ms: 60_000, ..fixture::config() };
+    let edge = fixture::edge(config);
+    let running = start_edge(edge.clone()).await;
+    let mut channel = stingy(running.address, 0).await;
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        answers.push(ask(&mut channel, get("/v1/count/1?id=quiet")).await);
+    }
+    let asked = "GET /v1/echo/a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let refused = exchange(running.address, asked).await;
+    assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert_eq!(status(running.address, "/").await, 200, "how the edge is, is told");
+    assert_eq!(fixture::send(&edge, get("/v1/echo/a")).await.status(), 200, "another client's");
+    drop(answers);
+    until(running.address, "/v1/echo/a", 200).await;
+}
+
+#[tokio::test]
+async fn health_is_told_however_many_calls_of_the_edges_own_never_end() {
+    let config = Config { deadline_ms: 500, requests_per_ip_max: 10_000, h2_streams_max: 10_000, ..fixture::config() };
+    let running = start(config).await;
+    let channel = stingy(running.address, 65_535).await;
+    let code = async |path: &str| {
+        let never = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, tonic::Status>>();
+        let request = http::Request::post(path).header("content-type", "application/grpc").header("te", "trailers");
+        let request = request.body(Body::new(http_body_util::StreamBody::new(never))).unwrap();
+        let answer = ask(&mut channel.clone(), request).await;
+        (tonic::Status::from_header_map(answer.headers()).map(|status| status.code()), answer)
+    };
+    let all = async |path: &str| futures_util::future::join_all((0..1_000).map(|_| code(path))).await;
+    let health = async || {
+        let check = HealthCheckRequest { service: "echo".into() };
+        HealthClient::new(channel.clone()).check(check).await.map(drop).map_err(|status| status.code())
+    };
+    let info = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let streams = all(info).await;
+    assert!(streams.iter().all(|(code, _)| code.is_none()), "they go on");
+    assert_eq!(code(info).await.0, Some(tonic::Code::Unavailable), "there are no more of them");
+    assert_eq!(health().await, Ok(()));
+    let checks = all("/grpc.health.v1.Health/Check").await;
+    assert!(checks.iter().all(|(code, _)| *code == Some(tonic::Code::DeadlineExceeded)));
+    assert_eq!(health().await, Ok(()));
 }
 
 #[tokio::test]
@@ -164,8 +305,7 @@ async fn converse(address: SocketAddr) -> (UnboundedSender<&'static str>, http::
     let request = request.header("content-type", "application/x-ndjson");
     let request = request.body(Body::new(http_body_util::StreamBody::new(frames))).unwrap();
     lines.send("{\"id\":\"a\"}\n").unwrap();
-    futures_util::future::poll_fn(|context| tower::Service::poll_ready(&mut channel, context)).await.unwrap();
-    (lines, tower::Service::call(&mut channel, request).await.unwrap())
+    (lines, ask(&mut channel, request).await)
 }
 
 async fn line(response: &mut http::Response<Body>) -> String {
@@ -229,6 +369,36 @@ async fn bodies_that_stall_are_given_up() {
     let running = start(Config { body_idle_timeout_ms: 50, ..fixture::config() }).await;
     let begun = "POST /v1/echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n{\"i";
     assert!(exchange(running.address, begun).await.starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn bodies_of_all_requests_together_are_bounded() {
+    let running = start(Config { buffered_bytes_max: 1_000, ..fixture::config() }).await;
+    let body = format!("{{\"id\":\"{}\"}}", "a".repeat(800));
+    let request = |body: &str| {
+        let length = body.len();
+        format!("POST /v1/echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    let whole = request(&body);
+    let (begun, rest) = whole.split_at(whole.len() - 1);
+    let mut first = TcpStream::connect(running.address).await.unwrap();
+    first.write_all(begun.as_bytes()).await.unwrap();
+    let refused = async {
+        loop {
+            let answer = exchange(running.address, &request(&body)).await;
+            if answer.starts_with("HTTP/1.1 503 ") {
+                return answer;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(exchange(running.address, &request("{}")).await.starts_with("HTTP/1.1 201 "), "there is room for less");
+    first.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    assert!(exchange(running.address, &whole).await.starts_with("HTTP/1.1 201 "), "and again for as much");
 }
 
 #[tokio::test]

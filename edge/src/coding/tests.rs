@@ -2,7 +2,6 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::Request;
 use http_body_util::Full;
-use tokio::io::AsyncReadExt as _;
 
 use super::*;
 use crate::Config;
@@ -19,11 +18,9 @@ fn body(data: impl Into<Bytes>) -> Body {
 
 async fn pack(coding: Coding, data: &[u8]) -> Bytes {
     let data = Bytes::copy_from_slice(data);
-    let mut encoder = match coding {
-        Coding::Zlib => Box::pin(async_compression::tokio::bufread::ZlibEncoder::new(io::Cursor::new(data))) as _,
-        coding => coding.encoder(io::Cursor::new(data)),
-    };
+    let Coding::Zlib = coding else { return packed(coding, &data).await.unwrap() };
     let mut packed = Vec::new();
+    let mut encoder = async_compression::tokio::bufread::ZlibEncoder::new(io::Cursor::new(data));
     encoder.read_to_end(&mut packed).await.unwrap();
     packed.into()
 }
@@ -84,6 +81,9 @@ async fn only_text_that_is_worth_it_is_encoded() {
         ("gzip", "/v1/echo/a", None, false),
         ("gzip", "/v1/count/3", Some("gzip"), true),
         ("gzip", "/-/status.js", Some("gzip"), true),
+        ("gzip", "/openapi.json", Some("gzip"), true),
+        ("br", "/openapi.yaml", Some("br"), true),
+        ("identity", "/openapi.yaml", None, true),
     ] {
         let response = ask(accept, uri).await;
         let headers = response.headers();

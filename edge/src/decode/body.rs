@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use crate::buffered::Buffered;
 use crate::rejection::Rejection;
 
 /// A body and what remains of its cap.
@@ -18,6 +19,7 @@ pub(crate) struct BodyReader {
     bytes_max: u64,
     bytes_left: u64,
     idle: Duration,
+    buffered: Option<Buffered>,
 }
 
 /// Bytes that come bit by bit.
@@ -25,7 +27,8 @@ pub(crate) trait Chunks: Send + 'static {
     /// The next bytes, never empty; `None` at the end.
     ///
     /// # Errors
-    /// 408 when none came in time, 413 over the cap, 400 when the body is malformed or was cut off.
+    /// 408 when none came in time, 413 over the cap, 503 over that of all requests, 400 when the body is malformed or was
+    /// cut off.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Rejection>> + Send;
 }
 
@@ -36,7 +39,12 @@ impl BodyReader {
         if body.size_hint().lower() > bytes_max {
             return Err(Rejection::too_large(bytes_max));
         }
-        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle })
+        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle, buffered: None })
+    }
+
+    /// What is read is gathered, and counts among what all requests hold.
+    pub(super) fn counted(self, buffered: &Buffered) -> Self {
+        Self { buffered: Some(buffered.clone()), ..self }
     }
 
     /// The whole body.
@@ -78,6 +86,9 @@ impl Chunks for BodyReader {
             let length = data.len() as u64;
             self.bytes_left =
                 self.bytes_left.checked_sub(length).ok_or_else(|| Rejection::too_large(self.bytes_max))?;
+            if let Some(buffered) = &self.buffered {
+                buffered.add(length)?;
+            }
             if !data.is_empty() {
                 return Ok(Some(data));
             }

@@ -94,6 +94,24 @@ async fn who_has_the_document_is_not_sent_it_again() {
         assert_eq!((status, text.len()), (StatusCode::NOT_MODIFIED, 0), "{known:?}");
         assert!(headers.contains_key(header::ETAG));
     }
+    let request = Request::head("/openapi.json").header("host", "test").header(header::IF_NONE_MATCH, "*");
+    let response = send(&edge, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+    assert!(!response.headers().contains_key(header::CONTENT_LENGTH), "it would be that of the document");
     let (status, ..) = fetch(&edge, "/openapi.yaml", Some(&headers[header::ETAG])).await;
     assert_eq!(status, StatusCode::OK, "the other form has a tag of its own");
+}
+
+#[tokio::test]
+async fn the_document_is_compressed_once() {
+    let edge = edge(config());
+    let fetch = async || {
+        let request = Request::get("/openapi.json").header("host", "test").header("accept-encoding", "br");
+        let (parts, mut body) = send(&edge, request.body(Body::empty()).unwrap()).await.into_parts();
+        assert!(parts.headers[header::ETAG].as_bytes().starts_with(b"W/"));
+        assert_eq!(parts.headers[header::CONTENT_ENCODING], "br");
+        body.frame().await.unwrap().unwrap().into_data().unwrap()
+    };
+    let (first, second) = (fetch().await, fetch().await);
+    assert_eq!(first.as_ptr(), second.as_ptr(), "the same bytes");
 }
