@@ -1,6 +1,6 @@
 //! The call to a backend: its deadline, its metadata, its answer as bytes.
 
-mod checked;
+pub(crate) mod checked;
 mod cuttable;
 pub(crate) mod headers;
 pub(crate) mod retry;

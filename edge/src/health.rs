@@ -1,5 +1,6 @@
 //! The health of every backend, followed by `grpc.health.v1.Health/Watch` over its link, local or remote alike.
 
+use std::error::Error as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use tokio::task::JoinSet;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tower::ServiceExt as _;
 
+use crate::call::checked::checked;
 use crate::load::Backend;
 
 #[cfg(test)]
@@ -20,6 +23,8 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often a backend is asked for a sign of life: a process that hangs keeps its connections open for long.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Most bytes of a backend's state, which is a number.
+const STATE_BYTES_MAX: usize = 4_096;
 /// How long it may take to give one.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -136,7 +141,7 @@ impl Health {
         loop {
             let status = self.watch_once(&name, &link, &mut retry).await;
             let answers = has_no_opinion(&status);
-            self.says(&name, if answers { Ok(State::Serving) } else { Err(link::explain(&status)) });
+            self.says(&name, if answers { Ok(State::Serving) } else { Err(explain(&status)) });
             tokio::time::sleep(if answers { PROBE_INTERVAL } else { retry }).await;
             retry = (retry * 2).min(RETRY_MAX);
         }
@@ -144,7 +149,7 @@ impl Health {
 
     /// Follows one stream of states to its end, or until the backend gives no sign of life.
     async fn watch_once(&self, name: &str, link: &Link, retry: &mut Duration) -> Status {
-        let mut client = HealthClient::new(link.clone());
+        let mut client = HealthClient::new(link.clone().map_response(|answer| checked(answer, STATE_BYTES_MAX)));
         let everything = || HealthCheckRequest { service: String::new() };
         let mut states = match tokio::time::timeout(PROBE_TIMEOUT, client.watch(everything())).await {
             Ok(Ok(response)) => response.into_inner(),
@@ -241,6 +246,17 @@ impl Followed {
 fn has_no_opinion(status: &Status) -> bool {
     const CODES: [Code; 4] = [Code::Unimplemented, Code::NotFound, Code::Unauthenticated, Code::PermissionDenied];
     CODES.contains(&status.code()) && !link::is_lost(status)
+}
+
+/// What a failed call says, with the causes where the way to its service failed: for operators.
+pub(crate) fn explain(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = status.source().and_then(std::error::Error::source);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn silent() -> Status {

@@ -1,7 +1,7 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): read from REST calls, made for methods that want one
 //! with every call. What the key does is the backend's affair; gRPC calls bring it as metadata that is passed through.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method as HttpMethod};
+use http::{HeaderMap, HeaderValue, Method as HttpMethod};
 use malla_runtime::policy::Keys;
 
 use crate::encode::Answer;
@@ -11,7 +11,8 @@ use crate::rejection::Rejection;
 #[cfg(test)]
 mod tests;
 
-pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) use malla_runtime::auth::IDEMPOTENCY_KEY as KEY;
+
 const CHARS_MAX: usize = 255;
 
 /// The key of a call, as the backend gets it, and whether the edge made it.

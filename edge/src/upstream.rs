@@ -21,6 +21,7 @@ use tonic::{Code, Status};
 use crate::call::retry::jitter;
 use crate::changes::Changes;
 use crate::edge::Edge;
+use crate::health::explain;
 use crate::load::{Backend, LoadError, OWN_SERVICES};
 use files::Files;
 use reflection::Reflected;
@@ -51,7 +52,7 @@ pub struct Upstream {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It cannot be reached or answers with an error.
-    #[error("server reflection: {}", link::explain(.0))]
+    #[error("server reflection: {}", explain(.0))]
     Call(#[from] Status),
     /// It did not answer in time.
     #[error("server reflection: no answer within {0:?} (edge.reflection.timeout_ms)")]

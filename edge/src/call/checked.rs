@@ -19,7 +19,7 @@ const HEAD_BYTES: usize = 5;
 const COMPRESSED: u8 = 1;
 
 /// A response whose messages are at most so long, and whose errors can be read.
-pub(super) fn checked(mut response: Response<Body>, message_bytes_max: usize) -> Response<Body> {
+pub(crate) fn checked(mut response: Response<Body>, message_bytes_max: usize) -> Response<Body> {
     drop_unreadable(response.headers_mut());
     let framing = Framing { message_bytes_max, head: [0; HEAD_BYTES], head_bytes: 0, message_bytes_left: 0 };
     response.map(|body| Body::new(Checked { body, framing }))

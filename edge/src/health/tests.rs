@@ -79,7 +79,7 @@ fn strangers_that_are_down_do_not_take_the_others_away() {
     assert_eq!(health.registry.get("B"), Some(State::NotServing), "each for itself");
     health.says("a", Err("refused".into()));
     let troubles: Vec<_> = health.conditions().into_iter().map(|condition| condition.trouble).collect();
-    assert_eq!(troubles, [Some("odd".into()), Some("gone".into())]);
+    assert_eq!(troubles, [Some("refused".into()), Some("gone".into())], "why it is lost says more");
 }
 
 #[test]

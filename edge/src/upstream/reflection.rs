@@ -12,9 +12,11 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+use tower::ServiceExt as _;
 
 use super::ReadError;
 use super::files::Files;
+use crate::call::checked::checked;
 use crate::load::OWN_SERVICES;
 use malla_runtime::codec::BytesCodec;
 
@@ -90,7 +92,8 @@ impl Conversation {
         // Asked at once: there are servers that do not begin to answer before.
         let _ = questions.try_send(question(MessageRequest::ListServices(String::new())));
         let asked = Request::new(stream::poll_fn(move |context| asked.poll_recv(context)));
-        let mut client = Grpc::new(link.clone()).max_decoding_message_size(bytes_max);
+        let link = link.clone().map_response(move |answer| checked(answer, bytes_max));
+        let mut client = Grpc::new(link).max_decoding_message_size(bytes_max);
         let path = PathAndQuery::from_static(version);
         let answers = client.streaming(asked, path, BytesCodec).await?.into_inner();
         let mut conversation = Self { questions, answers };

@@ -150,18 +150,6 @@ pub fn is_lost(status: &Status) -> bool {
     status.source().is_some()
 }
 
-/// What a failed call says, with the causes where the way to its service failed: for operators.
-#[must_use]
-pub fn explain(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = status.source().and_then(std::error::Error::source);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// All links of a process, by service name.
 #[derive(Clone, Debug, Default)]
 pub struct Links(HashMap<String, Link>);

@@ -1,7 +1,10 @@
 use std::convert::Infallible;
+use std::time::Duration;
 
 use http::Request;
 use http_body_util::{BodyExt as _, StreamBody};
+use malla_runtime::health::State;
+use malla_runtime::shutdown::Shutdown;
 use serde_json::Value;
 
 use super::*;
@@ -63,4 +66,13 @@ async fn an_error_whose_details_are_no_base64_is_that_error() {
         let collected = response.into_body().collect().await.unwrap();
         assert_eq!(collected.trailers().unwrap_or(&headers)["grpc-status"], "5", "{message:?}");
     }
+    // The health check asks the same way: NOT_FOUND is no opinion on its health.
+    let following = tokio::spawn(edge.health().follow(Shutdown::default()));
+    let serving = async {
+        while edge.health().overall() != State::Serving {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), serving).await.expect("it answers");
+    following.abort();
 }

@@ -215,8 +215,8 @@ const QUERIES: Rows = &[
     ("counts[key]=-2&by_i32[-2]=value", r#"{"counts":{"key":-2},"by_i32":{"-2":"value"}}"#),
     ("byU64[3]=value&by_flag[true]=value", r#"{"by_u64":{"3":"value"},"by_flag":{"true":"value"}}"#),
     ("weights[key]=2.5&sizes[key]=2", r#"{"weights":{"key":2.5},"sizes":{"key":"2"}}"#),
-    ("object={%22a%22:{%22b%22:1}}", "object: is a message"), // theirs reads JSON: item 49, an option we lack
-    ("any=true", "any: is a message"),                        // the same
+    ("object={%22a%22:{%22b%22:1}}", "object: may be any JSON"), // theirs reads it: item 49, an option of ours
+    ("any=true", "any: is a message"),                           // the same
     (
         "inner.inner.inner.words=a&inner.inner.inner.words=b&inner.inner.text=t&inner.text=u&inner.inner.labels[k]=v",
         r#"{"inner":{"text":"u","inner":{"text":"t","labels":{"k":"v"},"inner":{"words":["a","b"]}}}}"#,
