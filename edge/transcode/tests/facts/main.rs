@@ -2,7 +2,7 @@
 //! peer and a table for each of its files.
 //!
 //! A row says what we do. Where the peer does something else the row says that too (`theirs ..`) and names the decision:
-//! an item (`item 26`) of this project's list of requirements, or a row (`D9`) of its table of disagreements.
+//! an item (`item 26`) or a row (`D9`) of `edge/transcode/DECISIONS.md`.
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails its test")]
 
 mod esp_v2;
