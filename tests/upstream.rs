@@ -248,6 +248,7 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
         "rules.yaml",
         "http:\n  rules:\n  - {selector: bare.v1.Bare.Call, get: /v1/x, additional_bindings: [{get: /v1/x}]}\n",
     );
+    write("own.yaml", "http:\n  rules:\n  - {selector: bare.v1.Bare.Call, get: /health}\n");
     let declared = format!("{one}descriptors = [\"{}\"]\n", path("bare.binpb"));
     write("plain.toml", &declared);
     write("auto.toml", &format!("[edge]\nauto_mapping = true\n{declared}"));
@@ -257,7 +258,9 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
     write("asked.toml", one);
     write("both.toml", &format!("{declared}[upstreams.asked]\naddress = \"http://a:2\"\n"));
     write("wrong.toml", "[egde]\n");
-    let rows: [(&str, i32, &str); 19] = [
+    write("lost.toml", &format!("[[edge.routes]]\nselector = \"no.such.Service.*\"\nnames = \"proto\"\n{declared}"));
+    write("same.toml", &format!("{declared}{}", declared.replace("upstreams.bare", "upstreams.also")));
+    let rows: [(&str, i32, &str); 22] = [
         ("check --config plain.toml", 0, "0 bindings, 0 errors, 0 warnings"),
         ("check --config plain.toml --auto-mapping", 0, "1 bindings, 0 errors"),
         ("check --config auto.toml", 0, "1 bindings, 0 errors"),
@@ -266,6 +269,9 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
         ("check --descriptors bare.binpb --auto-mapping", 0, "1 bindings, 0 errors"),
         ("check --config twice.toml", 1, "error[clash]: bare.v1.Bare.Call"),
         ("check --config first.toml", 0, "warning[clash]: bare.v1.Bare.Call"),
+        ("check --descriptors bare.binpb --rules own.yaml", 1, "the edge answers this path itself"),
+        ("check --config lost.toml", 1, "no.such.Service"),
+        ("check --config same.toml --json", 1, "\"problems\": [\n    \"bare.v1.Bare: served by"),
         ("check --config both.toml", 0, "asked: not checked, its descriptors come by reflection"),
         ("check --config both.toml --json", 0, "\"unknown\": [\n    \"asked\"\n  ]"),
         ("check --config asked.toml", 64, "upstreams: \"bare\" cannot be used; "),

@@ -1,12 +1,14 @@
 //! `malla check` and `malla routes explain`: the bindings of the mesh, or of any descriptors, held against everything
 //! that can be wrong with them, as the edge would take them by the same settings. Nothing is started and nothing is called.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use clap::Args;
-use malla_edge::OWN_SERVICES;
+use malla_edge::{BuildError, LoadError, OWN_SERVICES};
 use malla_runtime::config::{Error, Settings};
 use malla_runtime::policy::{Access, Policies};
 use malla_transcode::Schema;
@@ -14,10 +16,11 @@ use malla_transcode::check::{self, Finding, Route, Severity};
 use malla_transcode::explain::explain as explained;
 use malla_transcode::percent::Keep;
 use malla_transcode::rule::{self, Config, ConfigRule};
-use malla_transcode::schema::{HttpRule, Method};
+use malla_transcode::schema::{HttpRule, Method, Service};
 use malla_transcode::table::{Rule, Table};
 use prost::Message as _;
 use serde::Serialize;
+use tonic::service::Routes;
 
 use crate::cli::Options;
 use crate::edge::upstreams;
@@ -56,6 +59,8 @@ pub(crate) struct Bindings {
 
 /// The descriptors of one backend.
 struct Backend {
+    name: String,
+    descriptors: Bytes,
     schema: Schema,
     policies: Policies,
     /// The services that it serves; none for all there are.
@@ -67,6 +72,8 @@ struct Report<'r> {
     bindings: usize,
     errors: usize,
     findings: &'r [Finding],
+    /// What an edge finds wrong besides, when it makes its table.
+    problems: &'r [String],
     /// Upstreams that are not in it, for they say by reflection what they serve.
     unknown: &'r [String],
 }
@@ -77,15 +84,18 @@ struct Report<'r> {
 /// Something is.
 pub(crate) fn check(bindings: &Bindings) -> anyhow::Result<()> {
     let (table, findings) = bindings.table();
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let problems = bindings.problems(&findings);
+    let warnings = findings.iter().filter(|finding| finding.severity != Severity::Error).count();
+    let errors = findings.len() - warnings + problems.len();
     let (count, unknown) = (table.rules().len(), &bindings.unknown);
     if bindings.json {
-        let report = Report { bindings: count, errors, findings: &findings, unknown };
+        let report = Report { bindings: count, errors, findings: &findings, problems: &problems, unknown };
         print(&format!("{:#}\n", serde_json::to_value(report)?))?;
     } else {
         let mut lines: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+        lines.extend(problems.iter().map(|problem| format!("{problem}\n")));
         lines.extend(unknown.iter().map(|name| format!("{name}: not checked, its descriptors come by reflection\n")));
-        print(&format!("{lines}{count} bindings, {errors} errors, {} warnings\n", findings.len() - errors))?;
+        print(&format!("{lines}{count} bindings, {errors} errors, {warnings} warnings\n"))?;
     }
     if errors > 0 {
         bail!("{errors} errors in the bindings");
@@ -184,7 +194,8 @@ impl Backend {
         if let Some(missing) = services.iter().find(|service| schema.find_service(service).is_none()) {
             bail!("{name}: {missing} is not in its descriptors");
         }
-        Ok(Self { schema, policies: Policies::read(descriptors).with_context(unreadable)?, services })
+        let policies = Policies::read(descriptors).with_context(unreadable)?;
+        Ok(Self { name: name.to_owned(), descriptors: descriptors.to_vec().into(), schema, policies, services })
     }
 
     /// The methods that clients can call.
@@ -214,5 +225,30 @@ impl Bindings {
         let (table, more) = check::check(declared, self.edge.duplicates.into());
         findings.extend(more);
         (table, findings)
+    }
+
+    /// What an edge that is made of all this finds wrong, but for the findings.
+    fn problems(&self, findings: &[Finding]) -> Vec<String> {
+        let told: HashSet<String> = findings.iter().map(ToString::to_string).collect();
+        let known = self.backends.iter().map(|backend| {
+            let named = |service: &Service| {
+                backend.services.is_empty() || backend.services.iter().any(|one| *one == *service.name)
+            };
+            let services = backend.schema.services().iter().filter(|service| named(service));
+            let services = services.map(|service| service.name.to_string());
+            malla_edge::Backend::local(&backend.name, services, backend.descriptors.clone(), Routes::default())
+        });
+        let unknown = self.unknown.iter().map(|name| malla_edge::Backend {
+            foreign: true,
+            ..malla_edge::Backend::local(name, [""; 0], Bytes::new(), Routes::default())
+        });
+        let builder = malla_edge::Edge::builder().config(self.edge.clone());
+        match known.chain(unknown).fold(builder, malla_edge::Builder::backend).build() {
+            Ok(_) => Vec::new(),
+            Err(BuildError::Load(LoadError(problems))) => {
+                problems.into_iter().filter(|problem| !told.contains(problem)).collect()
+            }
+            Err(error) => vec![error.to_string()],
+        }
     }
 }
