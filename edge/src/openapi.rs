@@ -127,6 +127,7 @@ fn binding<'a>(edge: &Shared, rule: &'a Rule<Bound>) -> Option<Binding<'a>> {
         errors: errors(declared.options.errors),
         ignore_unknown_fields: declared.options.unknown_fields == Unknown::Ignore,
         ignore_unknown_parameters: declared.options.unknown_query == Unknown::Ignore,
+        json_parameters: declared.options.json_parameters,
     })
 }
 

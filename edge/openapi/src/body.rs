@@ -78,7 +78,7 @@ impl<'s> Body<'s> {
             _ => return None,
         };
         let mut fields = match binding.schema[message].well_known {
-            None => parameters::of(message, taken, Form::of_request(binding), types),
+            None => parameters::of(message, taken, Form::of_request(binding), false, types),
             Some(WellKnown::Struct | WellKnown::Value) if !matches!(self, Self::Whole) => {
                 let schema = json!({ "type": "object", "additionalProperties": { "type": "string" } });
                 return Some(json!({ "schema": schema }));
@@ -91,7 +91,8 @@ impl<'s> Body<'s> {
         if fields.is_empty() {
             return None;
         }
-        let maps = fields.iter().filter(|field| field.map).map(|field| field.name.clone());
+        let maps =
+            fields.iter().filter(|field| field.written == parameters::Written::Map).map(|field| field.name.clone());
         let encoding: Map<String, Value> =
             maps.map(|name| (name, json!({ "style": "deepObject", "explode": true }))).collect();
         let properties = fields.into_iter().map(|field| (field.name, Value::Object(field.schema)));

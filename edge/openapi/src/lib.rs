@@ -111,6 +111,8 @@ pub struct Binding<'a> {
     pub ignore_unknown_fields: bool,
     /// Whether parameters of a query or a form that are no fields are ignored.
     pub ignore_unknown_parameters: bool,
+    /// Whether what may be any JSON is a JSON text in a query.
+    pub json_parameters: bool,
 }
 
 /// Who may call a method.

@@ -77,14 +77,16 @@ fn query(binding: &Binding<'_>, bound: &[&str], types: &mut Components<'_>) -> V
         Body::Field(field) => taken.push(&field.name),
         _ => {}
     }
-    let mut parameters = parameters::of(binding.method.input, &taken, Form::of_request(binding), types);
+    let mut parameters =
+        parameters::of(binding.method.input, &taken, Form::of_request(binding), binding.json_parameters, types);
     parameters.extend(body::aliases(binding, types));
     for name in binding.required_query {
         match parameters.iter_mut().find(|parameter| parameter.name == *name) {
             Some(parameter) => parameter.required = true,
             None => {
                 let schema = object(json!({ "type": "string" }));
-                parameters.push(parameters::Parameter { name: name.clone(), schema, map: false, required: true });
+                let written = parameters::Written::Plain;
+                parameters.push(parameters::Parameter { name: name.clone(), schema, written, required: true });
             }
         }
     }

@@ -18,9 +18,19 @@ pub(crate) struct Parameter {
     pub(crate) name: String,
     /// With the description.
     pub(crate) schema: Map<String, Value>,
-    /// Whether it is written `name[key]=value`.
-    pub(crate) map: bool,
+    pub(crate) written: Written,
     pub(crate) required: bool,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// `name=value`.
+    Plain,
+    /// `name[key]=value`.
+    Map,
+    /// As a JSON text.
+    Json,
 }
 
 impl Parameter {
@@ -30,32 +40,43 @@ impl Parameter {
         for key in ["description", "deprecated"] {
             written.extend(self.schema.remove(key).map(|value| (key.to_owned(), value)));
         }
-        written.extend(object(json!({ "name": self.name, "in": "query", "schema": self.schema })));
+        written.extend(object(json!({ "name": self.name, "in": "query" })));
+        written.extend(object(match self.written {
+            Written::Plain => json!({ "schema": self.schema }),
+            Written::Map => json!({ "schema": self.schema, "style": "deepObject", "explode": true }),
+            Written::Json => json!({ "content": { "application/json": { "schema": self.schema } } }),
+        }));
         if self.required {
             written.insert("required".to_owned(), true.into());
-        }
-        if self.map {
-            written.extend(object(json!({ "style": "deepObject", "explode": true })));
         }
         Value::Object(written)
     }
 }
 
-/// Collects the parameters of a message, without what is `taken` otherwise: fields by their path in the .proto.
-pub(crate) fn of(message: MessageId, taken: &[&str], form: Form, types: &mut Components<'_>) -> Vec<Parameter> {
-    let mut collector = Collector { taken, form, types, stack: Vec::new(), found: Vec::new() };
+/// Collects the parameters of a message, without what is `taken` otherwise: fields by their path in the .proto. With `json`
+/// what may be any JSON is a parameter too.
+pub(crate) fn of(
+    message: MessageId,
+    taken: &[&str],
+    form: Form,
+    json: bool,
+    types: &mut Components<'_>,
+) -> Vec<Parameter> {
+    let mut collector = Collector { taken, form, json, types, stack: Vec::new(), found: Vec::new() };
     collector.message(message, "", "");
     collector.found
 }
 
 /// One more name of a field.
 pub(crate) fn alias(name: &str, field: &Field, form: Form, types: &mut Components<'_>) -> Parameter {
-    Parameter { name: name.to_owned(), schema: object(types.field(field, form)), map: false, required: false }
+    let schema = object(types.field(field, form));
+    Parameter { name: name.to_owned(), schema, written: Written::Plain, required: false }
 }
 
 struct Collector<'c, 's> {
     taken: &'c [&'c str],
     form: Form,
+    json: bool,
     types: &'c mut Components<'s>,
     stack: Vec<MessageId>,
     found: Vec<Parameter>,
@@ -83,7 +104,15 @@ impl Collector<'_, '_> {
             Kind::Message(id) => is_text(&schema[id], self.form),
             _ => true,
         };
-        let map = field.is_map();
+        let is_json = |kind| {
+            let Kind::Message(id) = kind else { return false };
+            self.json && !field.is_repeated() && schema[id].well_known.is_some_and(WellKnown::is_any_json)
+        };
+        let written = match field.kind {
+            _ if field.is_map() => Written::Map,
+            kind if !has_text(kind) && is_json(kind) => Written::Json,
+            _ => Written::Plain,
+        };
         let writable = match (field.cardinality, field.kind) {
             (Cardinality::Map, Kind::Message(entry)) => {
                 schema[entry].field("value").is_some_and(|value| has_text(value.kind))
@@ -91,10 +120,10 @@ impl Collector<'_, '_> {
             (_, kind) => has_text(kind),
         };
         match field.kind {
-            _ if writable && self.found.len() < PARAMETERS_MAX => {
+            _ if (writable || written == Written::Json) && self.found.len() < PARAMETERS_MAX => {
                 let required = field.behavior.contains(&REQUIRED) && self.stack.len() == 1 && !self.form.is_loose();
                 let schema = object(self.types.field(field, self.form));
-                self.found.push(Parameter { name, schema, map, required });
+                self.found.push(Parameter { name, schema, written, required });
             }
             Kind::Message(id) if !field.is_repeated() && schema[id].well_known.is_none() => {
                 self.message(id, &format!("{path}."), &format!("{name}."));

@@ -74,6 +74,7 @@ impl Bound {
                 errors: Errors::default(),
                 ignore_unknown_fields: false,
                 ignore_unknown_parameters: false,
+                json_parameters: false,
             };
             (self.change)(&mut binding);
             binding
@@ -133,6 +134,23 @@ const EVERYTHING: &str = r#"
       google.protobuf.Struct any_object = 23; google.protobuf.Value anything = 24; google.protobuf.Any any = 25;
       google.protobuf.Int64Value wrapped = 26;
     }"#;
+
+#[test]
+fn what_may_be_any_json_is_a_parameter_where_that_is_taken() {
+    let mut bound = bound(EVERYTHING, &["GET /v1/m Get"]);
+    let any = ["anyObject", "anything", "any"];
+    let usual = bound.document();
+    let usual = names(&usual["paths"]["/v1/m"]["get"]["parameters"], "query");
+    assert!(any.iter().all(|name| !usual.contains(*name)));
+    bound.change = Box::new(|binding| binding.json_parameters = true);
+    let document = bound.document();
+    let parameters = document["paths"]["/v1/m"]["get"]["parameters"].as_array().unwrap();
+    for name in any {
+        let found = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        assert!(found["content"]["application/json"]["schema"].is_object() && found.get("schema").is_none(), "{found}");
+    }
+    assert_eq!(parameters.iter().filter(|parameter| parameter.get("content").is_some()).count(), any.len());
+}
 
 #[test]
 fn every_kind_of_field_has_its_json_form() {
@@ -323,6 +341,7 @@ fn messages_of_one_name_that_differ_are_told_apart_by_their_backend() {
         errors: Errors::Problem,
         ignore_unknown_fields: false,
         ignore_unknown_parameters: false,
+        json_parameters: false,
     };
     let bindings = vec![binding("one", &one, &templates[0]), binding("two", &two, &templates[1])];
     let api = Api { title: "t", version: "1", json: Json::default(), errors: Errors::Problem, bindings };
