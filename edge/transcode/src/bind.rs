@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::check::{Body, Route};
 use crate::schema::{Field, Kind, MessageId, Schema};
-use crate::violation::{VIOLATIONS_MAX, Violation};
+use crate::violation::{DIFFERS, VIOLATIONS_MAX, Violation};
 pub use parameters::has;
 pub use response::{ResponseOptions, ResponsePlan};
 
@@ -214,7 +214,7 @@ impl RequestPlan {
             let mut record = Vec::new();
             let put = self.reader(true, path.len()).put(field, text.as_ref(), &mut record);
             if put.is_err() || given::agrees(&self.schema, self.message, path, &record, &out[start..]) != Ok(true) {
-                violations.push(Violation::new(path::name(&self.schema, self.message, path), given::DIFFERS));
+                violations.push(Violation::new(path::name(&self.schema, self.message, path), DIFFERS));
             }
         }
         if violations.is_empty() {

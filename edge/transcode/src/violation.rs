@@ -6,6 +6,9 @@ pub const VIOLATIONS_MAX: usize = 32;
 /// Most bytes of a violation's texts. Clients' own names and values are in them, as often as there are violations.
 const TEXT_BYTES_MAX: usize = 512;
 
+/// What is wrong with a value that the path has too.
+pub(crate) const DIFFERS: &str = "differs from the value in the path; leave it out";
+
 /// One thing that is wrong with a request, as `google.rpc.BadRequest.FieldViolation` says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {

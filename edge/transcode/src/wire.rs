@@ -169,6 +169,15 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// Passes over the value of a field whose tag was just read; gives what is in it if it may be a message, else nothing.
+    pub(crate) fn content(&mut self, number: u32, wire_type: u8) -> Result<&'a [u8], Malformed> {
+        match wire_type {
+            LENGTH => self.slice(),
+            START => self.group(number),
+            _ => self.skip(number, wire_type).map(|()| [].as_slice()),
+        }
+    }
+
     /// What stands between the start tag of group `number`, just read, and its end tag.
     pub(crate) fn group(&mut self, number: u32) -> Result<&'a [u8], Malformed> {
         let start = self.at;

@@ -23,11 +23,10 @@ use serde::Serialize;
 use tonic::service::Routes;
 
 use crate::cli::Options;
-use crate::edge::upstreams;
 use crate::modules::MODULES;
 use crate::output::print;
 use crate::process::{DEFAULTS, EDGE, sections};
-use crate::upstream::Server;
+use crate::upstream::{Server, upstreams};
 
 /// Where bindings come from.
 #[derive(Args, Debug)]

@@ -11,6 +11,7 @@ use crate::cli::{self, Cli, Command, Options, Routes};
 use crate::modules::MODULES;
 use crate::output::{self, print};
 use crate::process::Process;
+use crate::upstream::upstreams;
 use crate::{check, data_dir, edge, run};
 
 /// Carries out a command line.
@@ -45,7 +46,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<()> {
 
 fn config(options: &Options) -> anyhow::Result<()> {
     let settings = Settings::load("", options.config.as_deref(), &[])?;
-    let text = if edge::upstreams(&settings)?.is_empty() {
+    let text = if upstreams(&settings)?.is_empty() {
         Process::read(options, &[], None, None)?.print()
     } else {
         edge::Settings::read(options, &cli::Edge::default())?.print()

@@ -22,7 +22,7 @@ use crate::cli::{Edge, Options};
 use crate::output::{self, Row, print};
 use crate::process::{ADMIN, EDGE, OFF, address, check_shutdown};
 use crate::run::{self, bind};
-use crate::upstream::Server;
+use crate::upstream::{Server, upstreams};
 
 /// What `malla edge` is to do, read and checked as a whole.
 pub(crate) struct Settings {
@@ -117,11 +117,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-/// The servers that settings name; where there are some, the settings are those of `malla edge`.
-pub(crate) fn upstreams(settings: &config::Settings) -> Result<BTreeMap<String, Server>, Error> {
-    settings.section("upstreams")
 }
 
 /// Serves until it is told to stop and has drained. What files say is known before anything is served; what servers say

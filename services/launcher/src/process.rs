@@ -11,8 +11,8 @@ use malla_runtime::{auth, guard, link, shutdown, telemetry};
 use serde::Serialize;
 
 use crate::cli::Options;
-use crate::edge::upstreams;
 use crate::modules::{AUTHORITY, MODULES};
+use crate::upstream::upstreams;
 
 /// Of the mesh, below all settings.
 pub(crate) const DEFAULTS: &str = include_str!("defaults.toml");

@@ -1,9 +1,10 @@
 //! The gRPC servers `malla edge` stands in front of, as the settings have them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use malla_edge::Upstream;
-use malla_runtime::config::Error;
+use malla_runtime::config::{Error, Settings};
 use malla_runtime::link::{Addresses, Link, Tls, TlsError, TlsFiles};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,11 @@ pub(crate) struct Server {
     /// What these files have.
     #[serde(skip)]
     tls: Option<Tls>,
+}
+
+/// The servers that settings name; where there are some, the settings are those of `malla edge`.
+pub(crate) fn upstreams(settings: &Settings) -> Result<BTreeMap<String, Server>, Error> {
+    settings.section("upstreams")
 }
 
 impl Server {

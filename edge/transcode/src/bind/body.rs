@@ -38,14 +38,16 @@ impl RequestPlan {
                 let read = decoder.field(*message, field, text, &bound, out);
                 read.map_err(|all| all.into_iter().map(|violation| self.in_body(violation)).collect())
             }
-            _ if self.options.aliases.is_empty() => decoder.message(*message, text, &bound, out),
-            _ => {
-                // What is wrong with the text is found in the text itself.
-                let unnamed = Decoder::new(schema, DecodeOptions { ignore_unknown: true, ..options });
-                unnamed.message(*message, text, &bound, &mut Vec::new())?;
-                let renamed = self.rename(text).map_err(|violation| vec![violation])?;
-                decoder.message(*message, renamed.as_deref().unwrap_or(text), &bound, out)
-            }
+            _ => match self.rename(text) {
+                Ok(None) => decoder.message(*message, text, &bound, out),
+                renamed => {
+                    // What is wrong with the text is found in the text itself.
+                    let unnamed = Decoder::new(schema, DecodeOptions { ignore_unknown: true, ..options });
+                    unnamed.message(*message, text, &bound, &mut Vec::new())?;
+                    let renamed = renamed.map_err(|violation| vec![violation])?;
+                    decoder.message(*message, renamed.as_deref().unwrap_or(text), &bound, out)
+                }
+            },
         }
     }
 
@@ -173,6 +175,9 @@ impl RequestPlan {
 
     /// Puts what a JSON object gives under other names where it belongs; `None` when there is no such thing in it.
     fn rename(&self, text: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
+        if self.options.aliases.is_empty() {
+            return Ok(None);
+        }
         let Ok(Members(mut object, twice)) = serde_json::from_slice(text) else { return Ok(None) };
         let mut renamed = false;
         for (alias, target) in &self.options.aliases {

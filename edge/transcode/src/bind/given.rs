@@ -6,11 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::path;
 use crate::Violation;
 use crate::schema::{Cardinality, Field, Kind, MessageId, Schema};
-use crate::violation::VIOLATIONS_MAX;
-use crate::wire::{LENGTH, Malformed, START, Wire};
-
-/// What is wrong with a value that the path has too.
-pub(super) const DIFFERS: &str = "differs from the value in the path; leave it out";
+use crate::violation::{DIFFERS, VIOLATIONS_MAX};
+use crate::wire::{Malformed, Wire};
 
 /// Whether a field on the wire, if it is there, is `record`.
 pub(super) fn agrees(
@@ -26,11 +23,7 @@ pub(super) fn agrees(
     while !wire.is_done() {
         let start = wire.at;
         let (number, wire_type) = wire.tag()?;
-        let content = match wire_type {
-            LENGTH => wire.slice()?,
-            START => wire.group(number)?,
-            _ => wire.skip(number, wire_type).map(|()| [].as_slice())?,
-        };
+        let content = wire.content(number, wire_type)?;
         let same = match field.kind {
             _ if number != field.number => true,
             Kind::Message(inner) if !rest.is_empty() => agrees(schema, inner, rest, record, content)?,
@@ -159,11 +152,7 @@ impl<'v> Given<'v> {
         let mut wire = Wire::new(bytes);
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;
-            let content = match wire_type {
-                LENGTH => wire.slice()?,
-                START => wire.group(number)?,
-                _ => wire.skip(number, wire_type).map(|()| [].as_slice())?,
-            };
+            let content = wire.content(number, wire_type)?;
             let Some(position) = schema[message].position_of(number) else { continue };
             let field = &schema[message].fields[position];
             if let Err(problem) = self.only_member(node, message, field) {

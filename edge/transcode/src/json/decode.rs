@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::lex::{Lexer, NoJson};
 use super::locate;
 use crate::schema::{Cardinality, Field, Kind, Message, MessageId, Schema, WellKnown};
+use crate::violation::{DIFFERS, VIOLATIONS_MAX, Violation};
 use crate::wire::{self, END};
-use crate::{VIOLATIONS_MAX, Violation};
 
 mod any;
 mod known;
@@ -448,7 +448,7 @@ impl<'a> Run<'a, '_> {
         written?;
         let same = self.out[start..] == *whole.wire;
         self.out.truncate(start);
-        if same { Ok(true) } else { Err(self.fault(at, "differs from the value in the path; leave it out")) }
+        if same { Ok(true) } else { Err(self.fault(at, DIFFERS)) }
     }
 
     #[inline]
