@@ -19,19 +19,22 @@ use crate::balancer::Shared;
 /// A deadline passed sooner than this says more of the caller than of the endpoint.
 const LATE_MIN: Duration = Duration::from_secs(1);
 
-/// A call in flight at an endpoint, until dropped.
+/// A call at an endpoint, until dropped. It counts as in flight until its answer begins: what a stream that stays open
+/// costs the endpoint cannot be told, and one that is quiet must not keep all other calls away.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     shared: Arc<Shared>,
     address: SocketAddr,
     started: Instant,
+    in_flight: bool,
     /// When it is the endpoint's failure not to have begun an answer.
     late: Option<Instant>,
 }
 
 impl Ticket {
     pub(crate) fn new(shared: Arc<Shared>, address: SocketAddr, started: Instant, deadline: Option<Instant>) -> Self {
-        Self { shared, address, started, late: deadline.filter(|deadline| *deadline >= started + LATE_MIN) }
+        let late = deadline.filter(|deadline| *deadline >= started + LATE_MIN);
+        Self { shared, address, started, in_flight: true, late }
     }
 
     /// How the call ended.
@@ -53,7 +56,7 @@ impl Ticket {
     /// Follows an answer to its end.
     pub(crate) fn follow(mut self, response: Response<Incoming>) -> Response<Body> {
         let now = Instant::now();
-        self.late = None;
+        (self.late, self.in_flight) = (None, false);
         self.shared.table().answered(self.address, now - self.started, now);
         self.ended_with(response.headers());
         response.map(|body| Body::new(Followed { body, ticket: self }))
@@ -65,7 +68,9 @@ impl Drop for Ticket {
         if self.late.is_some_and(|late| Instant::now() >= late) {
             self.ended(true);
         }
-        self.shared.table().left(self.address);
+        if self.in_flight {
+            self.shared.table().left(self.address);
+        }
     }
 }
 

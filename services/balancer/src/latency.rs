@@ -15,12 +15,12 @@ const ALIKE_S: f64 = 0.005;
 pub(crate) struct Latency(Option<(f64, Instant)>);
 
 impl Latency {
-    /// Takes one answer into account.
+    /// Takes one answer into account. The first says how cold the endpoint and the way to it were, and nothing of those
+    /// after it: counted in full it would keep calls away for many seconds.
     pub(crate) fn observe(&mut self, latency: Duration, now: Instant) {
-        let latency = latency.as_secs_f64();
-        let average = self.0.map_or(latency, |(average, at)| {
+        let average = self.0.map_or(0.0, |(average, at)| {
             let kept = kept(at, now);
-            average * kept + latency * (1.0 - kept)
+            average * kept + latency.as_secs_f64() * (1.0 - kept)
         });
         self.0 = Some((average, now));
     }

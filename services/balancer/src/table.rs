@@ -129,9 +129,10 @@ impl<T: Clone> Table<T> {
         self.0.iter_mut().find(|entry| entry.address == address)
     }
 
-    /// An answer began: whoever answers can be reached.
+    /// An answer to a call began, which is not in flight any more; whoever answers can be reached.
     pub(crate) fn answered(&mut self, address: SocketAddr, latency: Duration, now: Instant) {
         if let Some(entry) = self.entry(address) {
+            entry.in_flight = entry.in_flight.saturating_sub(1);
             entry.latency.observe(latency, now);
             if entry.health.is_down() {
                 entry.health = Health::Usable;
@@ -139,7 +140,7 @@ impl<T: Clone> Table<T> {
         }
     }
 
-    /// A call is not in flight any more.
+    /// A call ended without an answer.
     pub(crate) fn left(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entry(address) {
             entry.in_flight = entry.in_flight.saturating_sub(1);

@@ -55,7 +55,9 @@ impl HealthService for Replica {
     type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
 
     async fn watch(&self, _: tonic::Request<HealthCheckRequest>) -> Result<tonic::Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("not watched"))
+        let (open, answers) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move { open.closed().await });
+        Ok(tonic::Response::new(ReceiverStream::new(answers)))
     }
 }
 
@@ -182,6 +184,18 @@ async fn calls_are_spread_and_an_endpoint_that_is_down_costs_none() {
         assert!(outcomes.iter().all(|outcome| *outcome == WELL), "{outcomes:?}");
     }
     assert!(servers.iter().all(|server| server.calls() > 50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_stream_keeps_no_call_away() {
+    let servers = [Server::start(), Server::start()];
+    let balancer = balancer(servers.iter().map(Server::address));
+    let send = tower::service_fn(async |request: Request<Body>| balancer.call(request, None).await);
+    let stream = HealthClient::new(send).watch(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(calls(&balancer, 200).await, HashMap::from([(WELL, 200)]));
+    let each = servers.each_ref().map(Server::calls);
+    assert!(each.iter().all(|calls| *calls > 50), "{each:?}");
+    drop(stream);
 }
 
 #[tokio::test(flavor = "multi_thread")]
