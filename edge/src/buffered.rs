@@ -1,9 +1,11 @@
-//! How many bytes of requests are held in memory at once, over all of them: each has a limit of its own, but a few bytes
-//! that came compressed can be as many as that, and there are many requests.
+//! How many bytes of requests are held in memory at once, over all of a client's and over all there are: each has a limit
+//! of its own, but a few bytes that came compressed can be as many as that, and there are many requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use malla_runtime::status;
 
 use crate::rejection::Rejection;
 
@@ -20,7 +22,8 @@ pub(crate) struct Buffered(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
-    budget: Budget,
+    all: Budget,
+    client: Option<Budget>,
     bytes: AtomicU64,
 }
 
@@ -29,9 +32,18 @@ impl Budget {
         Self(Arc::new(AtomicU64::new(bytes_max)))
     }
 
-    /// Nothing yet, for one request.
-    pub(crate) fn begin(&self) -> Buffered {
-        Buffered(Arc::new(Held { budget: self.clone(), bytes: AtomicU64::new(0) }))
+    /// Nothing yet, for one request, of a client that has a budget of its own, where clients are told apart.
+    pub(crate) fn begin(&self, client: Option<&Self>) -> Buffered {
+        Buffered(Arc::new(Held { all: self.clone(), client: client.cloned(), bytes: AtomicU64::new(0) }))
+    }
+
+    /// Whether there was room for as many.
+    fn take(&self, bytes: u64) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    fn give(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -39,18 +51,25 @@ impl Buffered {
     /// The request holds more.
     ///
     /// # Errors
-    /// 503 with `Retry-After` when all requests together hold too much.
+    /// With `Retry-After`: 429 when the client's requests together hold too much, 503 when all do.
     pub(crate) fn add(&self, bytes: u64) -> Result<(), Rejection> {
-        let take = |left: u64| left.checked_sub(bytes);
-        let taken = self.0.budget.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
-        taken.map_err(|_| Rejection::overloaded("the edge is at its limit of buffered bodies", RETRY_AFTER))?;
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let Held { all, client, bytes: held } = &*self.0;
+        if client.as_ref().is_some_and(|client| !client.take(bytes)) {
+            let message = "too much of this client's requests is buffered";
+            return Err(Rejection::new(status::exhausted(message, RETRY_AFTER)));
+        }
+        if !all.take(bytes) {
+            client.iter().for_each(|client| client.give(bytes));
+            return Err(Rejection::overloaded("the edge is at its limit of buffered bodies", RETRY_AFTER));
+        }
+        held.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(*self.bytes.get_mut(), Ordering::Relaxed);
+        let bytes = *self.bytes.get_mut();
+        [Some(&self.all), self.client.as_ref()].into_iter().flatten().for_each(|budget| budget.give(bytes));
     }
 }

@@ -55,6 +55,8 @@ pub struct Config {
     pub upload_bytes_max: u64,
     /// Bodies that are gathered whole, of all requests together; more get 503. Streams are not gathered. Default 256 MiB.
     pub buffered_bytes_max: u64,
+    /// The same of one client, as `connections_per_ip_max` has it; more get 429. Raise it behind a proxy. Default 64 MiB.
+    pub buffered_bytes_per_ip_max: u64,
     /// Largest message taken from a backend. Default 4 MiB.
     pub message_bytes_max: usize,
     /// Concurrent streams of an HTTP/2 connection. Default 100.
@@ -262,6 +264,7 @@ impl Default for Config {
             body_bytes_max: 1 << 20,
             upload_bytes_max: 64 << 20,
             buffered_bytes_max: 256 << 20,
+            buffered_bytes_per_ip_max: 64 << 20,
             message_bytes_max: 4 << 20,
             h2_streams_max: 100,
             h2_keepalive_ms: 20_000,
@@ -316,6 +319,7 @@ impl Config {
                 ("body_bytes_max", self.body_bytes_max, 1..=1 << 30),
                 ("upload_bytes_max", self.upload_bytes_max, 1..=1 << 40),
                 ("buffered_bytes_max", self.buffered_bytes_max, 1..=1 << 50),
+                ("buffered_bytes_per_ip_max", self.buffered_bytes_per_ip_max, 1..=1 << 50),
                 ("message_bytes_max", count(self.message_bytes_max), 1_024..=1 << 30),
                 ("websocket_ping_ms", self.websocket_ping_ms, 100..=DAY_MS),
                 ("cors.max_age_s", self.cors.max_age_s.into(), 0..=86_400),

@@ -23,6 +23,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use crate::buffered::Buffered;
 use crate::call::headers;
 use crate::codec::{Output, ResponsePlan};
 use crate::decode::body::BodyReader;
@@ -228,18 +229,19 @@ impl Accepted {
 /// those that are too large for later are passed on, but not offered.
 ///
 /// # Errors
-/// 413, 408, and what broke the request off.
+/// 413, 408, what broke the request off, and when too much is held.
 pub(crate) async fn read_whole(
     edge: &Shared,
     method: &Method,
     body: Body,
     deadline: Instant,
+    buffered: &Buffered,
 ) -> Result<(Option<Bytes>, Body), Rejection> {
     if edge.deferral.is_none() || !method.deferrable || method.client_streaming {
         return Ok((None, body));
     }
     let limit = (edge.config.message_bytes_max + FRAME_BYTES) as u64;
-    let mut reader = BodyReader::new(body, limit, edge.config.body_idle_timeout())?;
+    let mut reader = BodyReader::new(body, limit, edge.config.body_idle_timeout())?.counted(buffered);
     let read = tokio::time::timeout_at(deadline, reader.all()).await;
     let whole = read.map_err(|_| Rejection::too_slow())??;
     let message = match whole.split_first_chunk::<FRAME_BYTES>() {

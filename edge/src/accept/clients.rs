@@ -9,6 +9,7 @@ use opentelemetry::global;
 use opentelemetry::metrics::Counter;
 use tokio::time::Instant;
 
+use crate::buffered::Budget;
 use crate::config::Config;
 use crate::limit::Limit;
 
@@ -25,17 +26,20 @@ struct Client {
     places: Places,
 }
 
-/// Places for a client's requests, on whichever connection.
+/// Room for a client's requests, on whichever connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     pub(crate) calls: Limit,
     /// For what the edge answers itself: a proxy that is at its limit of calls can still ask how the edge is.
     pub(crate) own: Limit,
+    /// Bytes of bodies that are gathered whole.
+    pub(crate) buffered: Budget,
 }
 
 impl Places {
-    fn new(requests_max: usize) -> Self {
-        Self { calls: Limit::new(requests_max), own: Limit::new(requests_max) }
+    fn new(config: &Config) -> Self {
+        let limit = || Limit::new(config.requests_per_ip_max);
+        Self { calls: limit(), own: limit(), buffered: Budget::new(config.buffered_bytes_per_ip_max) }
     }
 }
 
@@ -52,9 +56,7 @@ impl Clients {
     pub(super) fn enter(&self, address: IpAddr, config: &Config) -> Option<Connected> {
         let address = client(address);
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients
-            .entry(address)
-            .or_insert_with(|| Client { connections: 0, places: Places::new(config.requests_per_ip_max) });
+        let client = clients.entry(address).or_insert_with(|| Client { connections: 0, places: Places::new(config) });
         if client.connections >= config.connections_per_ip_max {
             return None;
         }

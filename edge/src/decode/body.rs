@@ -27,8 +27,8 @@ pub(crate) trait Chunks: Send + 'static {
     /// The next bytes, never empty; `None` at the end.
     ///
     /// # Errors
-    /// 408 when none came in time, 413 over the cap, 503 over that of all requests, 400 when the body is malformed or was
-    /// cut off.
+    /// 408 when none came in time, 413 over the cap, 429 and 503 over those of the client's requests and of all, 400 when
+    /// the body is malformed or was cut off.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Rejection>> + Send;
 }
 
@@ -42,8 +42,8 @@ impl BodyReader {
         Ok(Self { body, bytes_max, bytes_left: bytes_max, idle, buffered: None })
     }
 
-    /// What is read is gathered, and counts among what all requests hold.
-    pub(super) fn counted(self, buffered: &Buffered) -> Self {
+    /// What is read is gathered, and counts among what requests hold.
+    pub(crate) fn counted(self, buffered: &Buffered) -> Self {
         Self { buffered: Some(buffered.clone()), ..self }
     }
 
