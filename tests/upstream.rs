@@ -260,7 +260,7 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
     write("wrong.toml", "[egde]\n");
     write("lost.toml", &format!("[[edge.routes]]\nselector = \"no.such.Service.*\"\nnames = \"proto\"\n{declared}"));
     write("same.toml", &format!("{declared}{}", declared.replace("upstreams.bare", "upstreams.also")));
-    let rows: [(&str, i32, &str); 22] = [
+    let rows: [(&str, i32, &str); 23] = [
         ("check --config plain.toml", 0, "0 bindings, 0 errors, 0 warnings"),
         ("check --config plain.toml --auto-mapping", 0, "1 bindings, 0 errors"),
         ("check --config auto.toml", 0, "1 bindings, 0 errors"),
@@ -271,6 +271,7 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
         ("check --config first.toml", 0, "warning[clash]: bare.v1.Bare.Call"),
         ("check --descriptors bare.binpb --rules own.yaml", 1, "the edge answers this path itself"),
         ("check --config lost.toml", 1, "no.such.Service"),
+        ("edge --config lost.toml --listen 127.0.0.1:0 --admin off", 1, "no.such.Service"),
         ("check --config same.toml --json", 1, "\"problems\": [\n    \"bare.v1.Bare: served by"),
         ("check --config both.toml", 0, "asked: not checked, its descriptors come by reflection"),
         ("check --config both.toml --json", 0, "\"unknown\": [\n    \"asked\"\n  ]"),

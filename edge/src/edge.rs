@@ -131,6 +131,8 @@ pub(crate) struct Shared {
     pub(crate) table: Table<Binding>,
     pub(crate) methods: HashMap<String, Arc<Method>>,
     pub(crate) left_out: Vec<String>,
+    /// See [`Edge::check_settings`].
+    unmatched: Vec<String>,
     /// Which escapes path variables keep.
     pub(crate) keep: Keep,
     /// Writes errors of no route.
@@ -148,17 +150,9 @@ pub(crate) struct Shared {
 }
 
 impl Fixed {
-    /// Settings for routes that are not there are mistakes when all backends are first known; later it is the backends
-    /// that have changed.
-    fn load(&self, backends: &[Backend], before: &[Backend]) -> Result<Shared, LoadError> {
+    fn load(&self, backends: &[Backend]) -> Result<Shared, LoadError> {
         let loaded = load::load(&self.config, &self.rules, backends)?;
-        let are_known = |backends: &[Backend]| backends.iter().all(|backend| !backend.services.is_empty());
-        if !loaded.unmatched.is_empty() && are_known(backends) {
-            if before.is_empty() || !are_known(before) {
-                return Err(LoadError(loaded.unmatched));
-            }
-            tracing::warn!(settings = loaded.unmatched.join("; "), "settings are for nothing that there is");
-        }
+        let are_known = backends.iter().all(|backend| !backend.services.is_empty());
         let reflects = self.config.reflection.serve;
         let own = Own::new(&self.health.registry, backends, reflects, self.own_places.clone());
         Ok(Shared {
@@ -167,6 +161,7 @@ impl Fixed {
             table: loaded.table,
             methods: loaded.methods,
             left_out: loaded.left_out,
+            unmatched: if are_known { loaded.unmatched } else { Vec::new() },
             keep: loaded.keep,
             errors: loaded.errors,
             deferral: self.deferral.clone(),
@@ -209,20 +204,29 @@ impl Edge {
             authenticator,
             deferral,
         };
-        let shared = fixed.load(backends, &[])?;
-        Ok(Self(Arc::new(Inner {
-            fixed,
-            shared: ArcSwap::from_pointee(shared),
-            backends: Mutex::new(backends.into()),
-        })))
+        let shared = ArcSwap::from_pointee(fixed.load(backends)?);
+        let edge = Self(Arc::new(Inner { fixed, shared, backends: Mutex::new(backends.into()) }));
+        edge.check_settings()?;
+        Ok(edge)
+    }
+
+    /// Whether all settings are for something that there is; as long as it is not known what all backends serve, nobody
+    /// can tell. For when an edge starts: later it is the backends that have changed, and [`Self::replace`] only warns.
+    ///
+    /// # Errors
+    /// Settings of routes that are not there.
+    pub fn check_settings(&self) -> Result<(), LoadError> {
+        let unmatched = &self.0.shared.load().unmatched;
+        if unmatched.is_empty() { Ok(()) } else { Err(LoadError(unmatched.clone())) }
     }
 
     /// Puts a backend in the place of the one of the same name, whose services may be others now. All is built beside
     /// what serves, compared with it, and then takes its place at once; requests in flight end on what they began with.
-    /// It computes for as long as there are descriptors: not for a thread that others wait for.
+    /// It computes for as long as there are descriptors: not for a thread that others wait for. Settings of routes that are
+    /// not there any more are told in the log: this backend must not be refused for what another has no more.
     ///
     /// # Errors
-    /// As [`Builder::build`], and for a name the edge was not built with; then nothing has changed.
+    /// As [`Builder::build`], but for those settings, and for a name the edge was not built with; then nothing has changed.
     pub fn replace(&self, backend: Backend) -> Result<Changes, LoadError> {
         let mut backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = backends.clone();
@@ -231,7 +235,10 @@ impl Edge {
         };
         *place = backend.clone();
         let before = self.0.shared.load_full();
-        let shared = self.0.fixed.load(&next, &backends)?;
+        let shared = self.0.fixed.load(&next)?;
+        if !shared.unmatched.is_empty() && shared.unmatched != before.unmatched {
+            tracing::warn!(settings = shared.unmatched.join("; "), "settings are for nothing that there is");
+        }
         let changes = Changes::between(&before, &shared);
         self.0.shared.store(Arc::new(shared));
         self.0.fixed.health.serves(&backend.name, &backend.services);

@@ -108,5 +108,8 @@ fn options_of_no_route_are_mistakes_once_all_backends_are_known() {
     let problems = made(std::slice::from_ref(&backend)).unwrap_err().0;
     assert_eq!(problems, ["edge.routes: there is no route of \"GET /nope\""]);
     let unknown = Backend { services: Vec::new(), descriptors: Bytes::new(), ..backend.clone() };
-    assert_eq!(made(&[unknown]).unwrap().replace(backend).unwrap_err().0, problems);
+    let edge = made(&[unknown]).unwrap();
+    edge.check_settings().unwrap();
+    edge.replace(backend).unwrap();
+    assert_eq!(edge.check_settings().unwrap_err().0, problems);
 }

@@ -27,7 +27,7 @@ use tonic_reflection::pb::v1::{
 use tonic_reflection::server::Builder;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::fixture::{self, SERVICE, descriptors, echo, send};
 use crate::{About, Reflection};
 
@@ -219,6 +219,26 @@ async fn what_is_known_of_one_upstream_is_served_while_another_is_waited_for() {
     let answer = json(send(&edge, get("/v1/elsewhere")).await).await;
     assert!(answer["message"].as_str().unwrap().contains("what later serves"), "it may be the other's: {answer}");
     assert_eq!(status(&edge, "/v1/elsewhere").await, 503);
+}
+
+#[tokio::test]
+async fn settings_for_what_nobody_serves_take_no_upstream_away() {
+    let stale = config::Route { selector: "test.v1.GoneService.*".into(), ..config::Route::default() };
+    let config = Config { routes: vec![stale], ..fixture::config() };
+    let mut upstreams = Vec::new();
+    for (file, service) in [("echo.proto", SERVICE), ("broken.proto", "test.v1.FineService")] {
+        let set = descriptors(file);
+        let reflection = Builder::configure().register_encoded_file_descriptor_set(&set).with_service_name(service);
+        let routes = Routes::new(echo()).add_service(reflection.build_v1().unwrap());
+        upstreams.push(Upstream { name: service.into(), ..behind_a_socket(routes).await });
+    }
+    let builder = upstreams.iter().map(Upstream::unknown).fold(Edge::builder().config(config), crate::Builder::backend);
+    let edge = builder.build().unwrap();
+    for upstream in upstreams {
+        Follower::new(edge.clone(), upstream).read().await.unwrap();
+    }
+    assert_eq!(status(&edge, "/v1/echo/a").await, 200);
+    assert!(edge.routes().any(|row| row.path == "/active"), "the upstream that answers last");
 }
 
 #[tokio::test]

@@ -133,12 +133,17 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let upstreams: Vec<Upstream> = settings.upstreams.into_iter().map(|(name, server)| server.upstream(name)).collect();
     let edge = build(settings.edge, &upstreams)?;
     let again = on_hangup()?;
+    let mut followers = Vec::new();
     for upstream in upstreams {
         let is_declared = !upstream.descriptors.is_empty();
         let mut follower = Follower::new(edge.clone(), upstream);
         if is_declared {
             follower.read().await?;
         }
+        followers.push(follower);
+    }
+    edge.check_settings()?;
+    for follower in followers {
         tokio::spawn(follower.follow(again.clone()));
     }
     print(&describe(&listener, admin.as_ref())?)?;
