@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +26,7 @@ use tower::Service;
 
 use crate::buffered::Budget;
 use crate::builder::Builder;
+use crate::call::retry;
 use crate::changes::Changes;
 use crate::config::Config;
 use crate::defer::Deferral;
@@ -99,7 +101,7 @@ pub struct Edge(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    fixed: Fixed,
+    fixed: Arc<Fixed>,
     /// Taken once by each request, which ends on what it began with.
     shared: ArcSwap<Shared>,
     /// What `shared` was built from; locked while it is built anew.
@@ -108,72 +110,49 @@ struct Inner {
 
 /// What stays while the edge lives, whatever becomes of its backends.
 #[derive(Debug)]
-struct Fixed {
-    config: Arc<Config>,
+pub(crate) struct Fixed {
+    pub(crate) config: Config,
     /// What `config.rules` name, read.
     rules: rule::Config,
-    about: Arc<About>,
-    deferral: Option<Arc<dyn Deferral>>,
-    authenticator: Arc<Authenticator>,
-    limit: Limit,
-    buffered: Budget,
-    own_places: Places,
-    health: Health,
-    metrics: Metrics,
-    closing: CancellationToken,
-}
-
-/// What all requests share. Nothing in it changes while serving but states and counters; it is replaced as a whole.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Arc<Config>,
-    pub(crate) about: Arc<About>,
-    pub(crate) table: Table<Binding>,
-    pub(crate) methods: HashMap<String, Arc<Method>>,
-    pub(crate) left_out: Vec<String>,
-    /// See [`Edge::check_settings`].
-    unmatched: Vec<String>,
-    /// Which escapes path variables keep.
-    pub(crate) keep: Keep,
-    /// Writes errors of no route.
-    pub(crate) errors: Arc<Writer>,
+    pub(crate) about: About,
     /// Who keeps calls for later.
     pub(crate) deferral: Option<Arc<dyn Deferral>>,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) limit: Limit,
     pub(crate) buffered: Budget,
+    /// For what the edge answers itself.
+    pub(crate) own_places: Places,
+    retries: retry::Budgets,
     pub(crate) health: Health,
-    pub(crate) own: Own,
-    pub(crate) openapi: Openapi,
     pub(crate) metrics: Metrics,
     pub(crate) closing: CancellationToken,
 }
 
-impl Fixed {
-    fn load(&self, backends: &[Backend]) -> Result<Shared, LoadError> {
-        let loaded = load::load(&self.config, &self.rules, backends)?;
-        let are_known = backends.iter().all(|backend| !backend.services.is_empty());
-        let reflects = self.config.reflection.serve;
-        let own = Own::new(&self.health.registry, backends, reflects, self.own_places.clone());
-        Ok(Shared {
-            config: self.config.clone(),
-            about: self.about.clone(),
-            table: loaded.table,
-            methods: loaded.methods,
-            left_out: loaded.left_out,
-            unmatched: if are_known { loaded.unmatched } else { Vec::new() },
-            keep: loaded.keep,
-            errors: loaded.errors,
-            deferral: self.deferral.clone(),
-            authenticator: self.authenticator.clone(),
-            limit: self.limit.clone(),
-            buffered: self.buffered.clone(),
-            health: self.health.clone(),
-            openapi: Openapi::default(),
-            own: own.map_err(|error| LoadError(vec![error.to_string()]))?,
-            metrics: self.metrics.clone(),
-            closing: self.closing.clone(),
-        })
+/// What all requests share: what stays, and what is made of the backends, which is replaced as a whole. Nothing in it
+/// changes while serving but states and counters.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    fixed: Arc<Fixed>,
+    pub(crate) table: Table<Binding>,
+    pub(crate) methods: HashMap<String, Arc<Method>>,
+    pub(crate) left_out: Vec<String>,
+    /// See [`Edge::check_settings`].
+    unmatched: Vec<String>,
+    /// Whether it is known what all backends serve.
+    is_whole: bool,
+    /// Which escapes path variables keep.
+    pub(crate) keep: Keep,
+    /// Writes errors of no route.
+    pub(crate) errors: Arc<Writer>,
+    pub(crate) own: Own,
+    pub(crate) openapi: Openapi,
+}
+
+impl Deref for Shared {
+    type Target = Fixed;
+
+    fn deref(&self) -> &Fixed {
+        &self.fixed
     }
 }
 
@@ -191,20 +170,21 @@ impl Edge {
         about: About,
         deferral: Option<Arc<dyn Deferral>>,
     ) -> Result<Self, LoadError> {
-        let fixed = Fixed {
+        let fixed = Arc::new(Fixed {
             rules: load::rules(&config.rules)?,
             limit: Limit::new(config.requests_max),
             buffered: Budget::new(config.buffered_bytes_max),
             own_places: Places::default(),
+            retries: retry::budgets(backends),
             health: Health::new(backends),
             metrics: Metrics::default(),
             closing: CancellationToken::new(),
-            config: Arc::new(config),
-            about: Arc::new(about),
+            config,
+            about,
             authenticator,
             deferral,
-        };
-        let shared = ArcSwap::from_pointee(fixed.load(backends)?);
+        });
+        let shared = ArcSwap::from_pointee(Shared::load(&fixed, backends)?);
         let edge = Self(Arc::new(Inner { fixed, shared, backends: Mutex::new(backends.into()) }));
         edge.check_settings()?;
         Ok(edge)
@@ -235,7 +215,7 @@ impl Edge {
         };
         *place = backend.clone();
         let before = self.0.shared.load_full();
-        let shared = self.0.fixed.load(&next)?;
+        let shared = Shared::load(&self.0.fixed, &next)?;
         if !shared.unmatched.is_empty() && shared.unmatched != before.unmatched {
             tracing::warn!(settings = shared.unmatched.join("; "), "settings are for nothing that there is");
         }
@@ -287,6 +267,24 @@ impl Edge {
 }
 
 impl Shared {
+    fn load(fixed: &Arc<Fixed>, backends: &[Backend]) -> Result<Self, LoadError> {
+        let loaded = load::load(&fixed.config, &fixed.rules, &fixed.retries, backends)?;
+        let own = Own::new(&fixed.health.registry, backends, fixed.config.reflection.serve);
+        let is_whole = backends.iter().all(|backend| !backend.services.is_empty());
+        Ok(Self {
+            fixed: fixed.clone(),
+            table: loaded.table,
+            methods: loaded.methods,
+            left_out: loaded.left_out,
+            unmatched: if is_whole { loaded.unmatched } else { Vec::new() },
+            is_whole,
+            keep: loaded.keep,
+            errors: loaded.errors,
+            own: own.map_err(|error| LoadError(vec![error.to_string()]))?,
+            openapi: Openapi::default(),
+        })
+    }
+
     pub(crate) fn routes(&self) -> impl Iterator<Item = RouteRow> + use<> {
         let row = |rule: &Rule<Binding>| RouteRow {
             http_method: rule.http_method.clone(),
@@ -306,12 +304,10 @@ impl Shared {
 
     /// Why what was asked for is not there: as `refusal` says, unless a backend has yet to say what it has.
     pub(crate) fn missing(&self, refusal: Rejection) -> Rejection {
-        match self.health.waiting() {
-            Some(reason) if matches!(refusal.status.code(), Code::NotFound | Code::Unimplemented) => {
-                Rejection::overloaded(&reason, RETRY_AFTER)
-            }
-            _ => refusal,
+        if self.is_whole || !matches!(refusal.status.code(), Code::NotFound | Code::Unimplemented) {
+            return refusal;
         }
+        self.health.waiting().map_or(refusal, |reason| Rejection::overloaded(&reason, RETRY_AFTER))
     }
 }
 

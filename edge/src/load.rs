@@ -20,7 +20,7 @@ use malla_transcode::table::{Rule, Table};
 use prost::Message as _;
 use tonic::service::Routes;
 
-use crate::call::retry::Budget;
+use crate::call::retry::{Budget, Budgets};
 use crate::codec::{Details, RequestPlan, ResponsePlan, Types};
 use crate::config::{Config, ControlCharacters, Options, Unknown};
 use crate::defer::OPERATION;
@@ -174,9 +174,15 @@ pub(crate) struct Loaded {
 }
 
 /// Loads all backends, by the rules of their contracts and those that take their place.
-pub(crate) fn load(config: &Config, rules: &rule::Config, backends: &[Backend]) -> Result<Loaded, LoadError> {
+pub(crate) fn load(
+    config: &Config,
+    rules: &rule::Config,
+    retries: &Budgets,
+    backends: &[Backend],
+) -> Result<Loaded, LoadError> {
     let mut problems = Problems::default();
-    let sources: Vec<Source<'_>> = backends.iter().filter_map(|backend| Source::read(backend, &mut problems)).collect();
+    let read = |backend| Source::read(backend, retries, &mut problems);
+    let sources: Vec<Source<'_>> = backends.iter().filter_map(read).collect();
     let types = Types::new(sources.iter().map(|source| source.schema.clone()));
     let mut served = Served::default();
     for source in &sources {
@@ -231,18 +237,20 @@ impl Problems {
 /// A backend and what its descriptors say.
 struct Source<'b> {
     backend: &'b Backend,
+    retries: Arc<Budget>,
     schema: Arc<Schema>,
     policies: Policies,
 }
 
 impl<'b> Source<'b> {
-    fn read(backend: &'b Backend, problems: &mut Problems) -> Option<Self> {
+    fn read(backend: &'b Backend, retries: &Budgets, problems: &mut Problems) -> Option<Self> {
         let mut unreadable = |error: &dyn std::fmt::Display| {
             problems.fatal.push(format!("{}: its descriptors cannot be read: {error}", backend.name));
         };
         let schema = Schema::new(&[&backend.descriptors]).map_err(|error| unreadable(&error)).ok()?;
         let policies = Policies::read(&backend.descriptors).map_err(|error| unreadable(&error)).ok()?;
-        Some(Self { backend, schema: Arc::new(schema), policies })
+        let retries = retries[&backend.name].clone();
+        Some(Self { backend, retries, schema: Arc::new(schema), policies })
     }
 }
 
@@ -261,7 +269,6 @@ struct Served<'s>(BTreeMap<&'s str, Rpc<'s>>);
 impl<'s> Served<'s> {
     fn add(&mut self, config: &Config, types: &Types, source: &'s Source<'s>, problems: &mut Problems) {
         let backend = source.backend;
-        let retries = Arc::new(Budget::new(&backend.name));
         for name in backend.services.iter().filter(|name| !OWN_SERVICES.contains(&name.as_str())) {
             let Some(service) = source.schema.find_service(name) else {
                 problems.fatal.push(format!("{}: {name} is not in its descriptors", backend.name));
@@ -280,7 +287,7 @@ impl<'s> Served<'s> {
                 if policy.access == Access::Service {
                     continue;
                 }
-                match method(config, source, &retries, descriptor, &policy) {
+                match method(config, source, descriptor, &policy) {
                     Some(method) => {
                         let rpc = Rpc { source, descriptor, policy, method: Arc::new(method) };
                         self.0.insert(&descriptor.full_name, rpc);
@@ -362,13 +369,7 @@ impl<'s> Served<'s> {
     }
 }
 
-fn method(
-    config: &Config,
-    source: &Source<'_>,
-    retries: &Arc<Budget>,
-    descriptor: &Descriptor,
-    policy: &MethodPolicy,
-) -> Option<Method> {
+fn method(config: &Config, source: &Source<'_>, descriptor: &Descriptor, policy: &MethodPolicy) -> Option<Method> {
     let (backend, is_stream) = (source.backend, descriptor.client_streaming || descriptor.server_streaming);
     Some(Method {
         path: PathAndQuery::try_from(&*descriptor.path).ok()?,
@@ -380,7 +381,7 @@ fn method(
         client_streaming: descriptor.client_streaming,
         server_streaming: descriptor.server_streaming,
         idempotent: descriptor.idempotency != Idempotency::Unknown,
-        retries: retries.clone(),
+        retries: source.retries.clone(),
         deferrable: policy.deferrable,
         response_type: source.schema[descriptor.output].name.to_string(),
     })

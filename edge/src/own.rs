@@ -78,22 +78,14 @@ impl Places {
 
 /// The edge's own services; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Own {
-    routes: Routes,
-    pub(crate) places: Places,
-}
+pub(crate) struct Own(Routes);
 
 impl Own {
     /// Reflects the descriptors of all backends as they are, options and comments included, or nothing.
     ///
     /// # Errors
     /// Descriptors that cannot be read.
-    pub(crate) fn new(
-        registry: &Registry,
-        backends: &[Backend],
-        reflects: bool,
-        places: Places,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(registry: &Registry, backends: &[Backend], reflects: bool) -> Result<Self, Error> {
         let builder = || {
             let names = backends.iter().flat_map(|backend| &backend.services).map(String::as_str).chain(OWN_SERVICES);
             let builder =
@@ -107,7 +99,7 @@ impl Own {
         if reflects {
             routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
         }
-        Ok(Self { routes: routes.prepare(), places })
+        Ok(Self(routes.prepare()))
     }
 
     /// Answers a call; a stream lasts until its deadline, or until the edge drains.
@@ -120,7 +112,7 @@ impl Own {
         deadline: Instant,
         closing: CancellationToken,
     ) -> Result<Answer, Rejection> {
-        let answering = tokio::time::timeout_at(deadline, self.routes.clone().oneshot(request)).await;
+        let answering = tokio::time::timeout_at(deadline, self.0.clone().oneshot(request)).await;
         let Ok(response) = answering.map_err(|_| Rejection::new(expired()))?;
         let (parts, body) = response.into_parts();
         let body = grpc::bounded(body, Some(deadline), Some(closing));

@@ -84,7 +84,7 @@ async fn answer(
     match lane {
         Lane::Page => {
             record.matched(pages::route(head.uri.path()), "");
-            enter_own(edge.own.places.of_pages(), &head, record)?;
+            enter_own(edge.own_places.of_pages(), &head, record)?;
             pages::answer(edge, &head).await
         }
         Lane::Rest => rest(edge, &head, body, page, record).await,
@@ -195,7 +195,7 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     let path = head.uri.path();
     if let Some(own) = own::Method::find(path) {
         record.matched(own.path, own.path.trim_start_matches('/'));
-        enter_own(edge.own.places.of(own), head, record)?;
+        enter_own(edge.own_places.of(own), head, record)?;
         let deadline = edge.config.deadline(own.streams);
         let deadline = record.started + deadlines::timeout(&head.headers).map_or(deadline, |asked| asked.min(deadline));
         record.ends_by(deadline);

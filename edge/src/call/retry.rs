@@ -1,6 +1,7 @@
 //! Calls made again. The one place in the mesh where that happens: layers that each try three times try nine together.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use malla_runtime::link;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::load::Method;
+use crate::load::{Backend, Method};
 
 /// Most times a call is made, the first included.
 pub(crate) const ATTEMPTS_MAX: u32 = 3;
@@ -30,12 +31,20 @@ pub(crate) struct Budget {
     retries: Counter<u64>,
 }
 
+/// Those of all backends, by name. They outlive the tables: an overload is not over because a backend has a new route.
+pub(crate) type Budgets = HashMap<String, Arc<Budget>>;
+
+/// One for each backend.
+pub(crate) fn budgets(backends: &[Backend]) -> Budgets {
+    backends.iter().map(|backend| (backend.name.clone(), Arc::new(Budget::new(&backend.name)))).collect()
+}
+
 impl Budget {
     const PER_CALL: f64 = 0.1;
     const PER_SECOND: f64 = 3.0;
     const TOKENS_MAX: f64 = 10.0;
 
-    pub(crate) fn new(backend: &str) -> Self {
+    fn new(backend: &str) -> Self {
         let meter = global::meter("malla");
         let retries = meter.u64_counter("malla.edge.retries").with_description("Calls to backends made again");
         Self {

@@ -8,6 +8,7 @@ use tonic::body::Body;
 use malla_runtime::auth::Claims;
 use malla_transcode::rule;
 
+use crate::call::retry::budgets;
 use crate::fixture::{Fate, backend, config, descriptors, edge, in_front_of_bare, remote, send};
 use crate::load::load;
 use crate::{Config, Edge};
@@ -83,7 +84,8 @@ async fn a_call_that_was_begun_to_be_answered_ends_with_its_deadline_and_with_it
 
 #[tokio::test]
 async fn a_stream_of_answers_ends_with_the_token_it_was_asked_for_with() {
-    let methods = load(&config(), &rule::Config::default(), &[backend(descriptors("echo.proto"))]).unwrap().methods;
+    let backends = [backend(descriptors("echo.proto"))];
+    let methods = load(&config(), &rule::Config::default(), &budgets(&backends), &backends).unwrap().methods;
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
     // With a minute that clocks may differ.
     let user = |seconds: i64| Caller::User(Claims { exp: now + seconds - 60, ..Claims::default() });

@@ -96,3 +96,18 @@ fn the_mesh_serves_as_a_whole_or_not() {
     let Condition { state, trouble, .. } = health.conditions().remove(1);
     assert_eq!((state, trouble), (State::NotServing, Some("refused".into())));
 }
+
+/// They are everybody's, at no cost: they must not queue for what the backends' states are kept under.
+#[tokio::test]
+async fn what_is_not_there_waits_for_nobody() {
+    let edge = fixture::edge(fixture::config());
+    let health = edge.health();
+    let _held = health.known();
+    let (answered, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let request = http::Request::get("/nowhere").header("host", "test").body(tonic::body::Body::empty()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _ = answered.send(runtime.block_on(fixture::send(&edge, request)).status().as_u16());
+    });
+    assert_eq!(answer.recv_timeout(Duration::from_secs(5)), Ok(404));
+}

@@ -1,6 +1,11 @@
 use super::*;
+use crate::call::retry::budgets;
 use crate::config::{self, Duplicates};
 use crate::fixture;
+
+fn load(config: &Config, rules: &rule::Config, backends: &[Backend]) -> Result<Loaded, LoadError> {
+    super::load(config, rules, &budgets(backends), backends)
+}
 
 #[test]
 fn all_problems_are_reported_at_once_with_their_methods() {

@@ -51,9 +51,13 @@ impl Flaky {
         self
     }
 
-    fn edge(&self) -> Edge {
+    fn backend(&self) -> Backend {
         let link = Link::alone("echo", Routes::new(self.clone()));
-        in_front_of(config(), Backend { link, ..backend(descriptors("echo.proto")) })
+        Backend { link, ..backend(descriptors("echo.proto")) }
+    }
+
+    fn edge(&self) -> Edge {
+        in_front_of(config(), self.backend())
     }
 }
 
@@ -76,7 +80,7 @@ async fn a_call_that_may_be_repeated_is_made_three_times_at_most() {
     assert_eq!(flaky.calls.load(Ordering::Relaxed), 1);
 }
 
-/// Offered: 50 calls a second for 30 seconds to a backend that refuses them all.
+/// Offered: 50 calls a second for 30 seconds to a backend that refuses them all, and has a new table each second.
 #[tokio::test(start_paused = true)]
 async fn retries_do_not_make_a_storm_and_end_with_it() {
     let flaky = Flaky::default();
@@ -84,7 +88,10 @@ async fn retries_do_not_make_a_storm_and_end_with_it() {
     flaky.failing(i64::MAX);
     const OFFERED: u64 = 1_500;
     let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..OFFERED {
+    for call in 0..OFFERED {
+        if call % 50 == 0 {
+            edge.replace(flaky.backend()).unwrap();
+        }
         let edge = edge.clone();
         clients.spawn(async move { get(&edge, "GET", "/v1/echo/a").await });
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -97,9 +104,9 @@ async fn retries_do_not_make_a_storm_and_end_with_it() {
 }
 
 fn method(name: &str) -> Arc<Method> {
-    let loaded =
-        load::load(&config(), &malla_transcode::rule::Config::default(), &[backend(descriptors("echo.proto"))])
-            .unwrap();
+    let backends = [backend(descriptors("echo.proto"))];
+    let rules = malla_transcode::rule::Config::default();
+    let loaded = load::load(&config(), &rules, &budgets(&backends), &backends).unwrap();
     loaded.methods[&format!("/{SERVICE}/{name}")].clone()
 }
 
