@@ -2,19 +2,23 @@
 
 use http::Request;
 use malla_runtime::health::Registry;
+use prost::DecodeError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::service::Routes;
-use tonic_reflection::server::{Builder, Error};
+use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 use tower::ServiceExt as _;
 
 use crate::call::expired;
 use crate::encode::Answer;
 use crate::grpc;
 use crate::limit::Limit;
-use crate::load::{Backend, OWN_SERVICES};
+use crate::load::Backend;
 use crate::rejection::Rejection;
+use reflection::Reflection;
+
+mod reflection;
 
 /// Calls and pages at the same time, and as many streams. Apart from the others' limit: an edge that is full must still be
 /// able to say how it is.
@@ -85,19 +89,10 @@ impl Own {
     ///
     /// # Errors
     /// Descriptors that cannot be read.
-    pub(crate) fn new(registry: &Registry, backends: &[Backend], reflects: bool) -> Result<Self, Error> {
-        let builder = || {
-            let names = backends.iter().flat_map(|backend| &backend.services).map(String::as_str).chain(OWN_SERVICES);
-            let builder =
-                Builder::configure().register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-            let builder = backends
-                .iter()
-                .fold(builder, |builder, backend| builder.register_encoded_file_descriptor_set(&backend.descriptors));
-            names.fold(builder, Builder::with_service_name)
-        };
+    pub(crate) fn new(registry: &Registry, backends: &[Backend], reflects: bool) -> Result<Self, DecodeError> {
         let mut routes = Routes::new(registry.service());
         if reflects {
-            routes = routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?);
+            routes = routes.add_service(ServerReflectionServer::new(Reflection::new(backends)?));
         }
         Ok(Self(routes.prepare()))
     }
@@ -112,7 +107,7 @@ impl Own {
         deadline: Instant,
         closing: CancellationToken,
     ) -> Result<Answer, Rejection> {
-        let answering = tokio::time::timeout_at(deadline, self.0.clone().oneshot(request)).await;
+        let answering = tokio::time::timeout_at(deadline, self.0.clone().oneshot(as_v1(request))).await;
         let Ok(response) = answering.map_err(|_| Rejection::new(expired()))?;
         let (parts, body) = response.into_parts();
         let body = grpc::bounded(body, Some(deadline), Some(closing));
@@ -120,9 +115,19 @@ impl Own {
     }
 }
 
+/// The versions of reflection have the same messages under other names, so one service answers both.
+fn as_v1(mut request: Request<Body>) -> Request<Body> {
+    let method = request.uri().path().strip_prefix("/grpc.reflection.v1alpha.");
+    if let Some(path) = method.and_then(|method| format!("/grpc.reflection.v1.{method}").parse().ok()) {
+        *request.uri_mut() = path;
+    }
+    request
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::OWN_SERVICES;
 
     #[test]
     fn what_clients_make_up_names_nothing() {

@@ -4,7 +4,7 @@
 //! What cannot be read, or would leave nothing, changes nothing: the last table that was good stays. The log says why, once,
 //! `/health` what kind of trouble it is, for as long as it lasts.
 
-mod files;
+pub(crate) mod files;
 mod reflection;
 
 use std::path::PathBuf;

@@ -31,14 +31,6 @@ pub(crate) struct Budget {
     retries: Counter<u64>,
 }
 
-/// Those of all backends, by name. They outlive the tables: an overload is not over because a backend has a new route.
-pub(crate) type Budgets = HashMap<String, Arc<Budget>>;
-
-/// One for each backend.
-pub(crate) fn budgets(backends: &[Backend]) -> Budgets {
-    backends.iter().map(|backend| (backend.name.clone(), Arc::new(Budget::new(&backend.name)))).collect()
-}
-
 impl Budget {
     const PER_CALL: f64 = 0.1;
     const PER_SECOND: f64 = 3.0;
@@ -69,6 +61,14 @@ impl Budget {
         }
         enough
     }
+}
+
+/// Those of all backends, by name. They outlive the tables: an overload is not over because a backend has a new route.
+pub(crate) type Budgets = HashMap<String, Arc<Budget>>;
+
+/// One for each backend.
+pub(crate) fn budgets(backends: &[Backend]) -> Budgets {
+    backends.iter().map(|backend| (backend.name.clone(), Arc::new(Budget::new(&backend.name)))).collect()
 }
 
 /// How long to wait before the call is made again that failed with `status` as attempt number `attempt`, from 1; `None`

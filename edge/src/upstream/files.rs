@@ -18,9 +18,9 @@ const FILES_MAX: usize = 10_000;
 
 /// `google.protobuf.FileDescriptorSet`, its files undecoded.
 #[derive(Clone, PartialEq, Message)]
-struct Set {
+pub(crate) struct Set {
     #[prost(bytes = "bytes", repeated, tag = "1")]
-    file: Vec<Bytes>,
+    pub(crate) file: Vec<Bytes>,
 }
 
 #[derive(Debug)]
