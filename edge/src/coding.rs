@@ -162,7 +162,8 @@ fn parted(body: Body) -> (impl Stream<Item = io::Result<Bytes>> + Send, mpsc::Re
     (data, trailers)
 }
 
-/// The same for bytes that are asked for again and again, to be kept.
+/// The same for bytes that are asked for again and again, to be kept. It waits for nothing, and gives no thread back before
+/// it is done.
 ///
 /// # Errors
 /// The encoder's.

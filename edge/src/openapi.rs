@@ -1,16 +1,18 @@
 //! The OpenAPI document of the current table, in JSON and YAML: made when it is first asked for, then kept, as it is and in
-//! every coding it was asked for in.
+//! every coding it was asked for in. Of thousands of routes that takes seconds, so none of it is done on a worker.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::{self, BoxFuture};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::Full;
 use malla_openapi::{Access, Api, Binding, Errors, Json};
 use malla_runtime::policy;
 use malla_transcode::table::Rule;
-use tokio::sync::OnceCell;
+use tokio::runtime::Handle;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -33,20 +35,43 @@ pub(crate) enum Form {
 
 /// The document, once it was asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Openapi(OnceLock<Option<[Text; 2]>>);
+pub(crate) struct Openapi(Once<Arc<[Text; 2]>>);
 
 #[derive(Debug)]
 struct Text {
     body: Bytes,
     etag: HeaderValue,
     /// The body in each of [`Coding::WRITTEN`].
-    packed: [OnceCell<Bytes>; Coding::WRITTEN.len()],
+    packed: [Once<Bytes>; Coding::WRITTEN.len()],
 }
 
 impl Text {
-    async fn packed(&self, coding: Coding) -> Option<&Bytes> {
+    async fn packed(&self, coding: Coding) -> Option<Bytes> {
         let at = Coding::WRITTEN.iter().position(|written| *written == coding)?;
-        self.packed[at].get_or_try_init(|| coding::packed(coding, &self.body)).await.ok()
+        let plain = self.body.clone();
+        self.packed[at].get(move || Handle::current().block_on(coding::packed(coding, &plain)).ok()).await
+    }
+}
+
+/// What is made once, when it is first asked for, on a thread that may block. Whoever asks waits for the same making, which
+/// goes on when they leave: else clients that come and go could begin it again and again.
+#[derive(Debug)]
+struct Once<T: Clone>(OnceLock<future::Shared<BoxFuture<'static, Option<T>>>>);
+
+impl<T: Clone> Default for Once<T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Once<T> {
+    /// `None` when it could not be made.
+    async fn get(&self, make: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
+        let making = self.0.get_or_init(|| {
+            let making = tokio::task::spawn_blocking(make);
+            async { making.await.ok().flatten() }.boxed().shared()
+        });
+        making.clone().await
     }
 }
 
@@ -54,11 +79,14 @@ impl Text {
 ///
 /// # Errors
 /// 500 when it cannot be written.
-pub(crate) async fn answer(edge: &Shared, headers: &HeaderMap, form: Form) -> Result<Answer, Rejection> {
-    let made = edge.openapi.0.get_or_init(|| {
-        make(edge).inspect_err(|error| tracing::error!(%error, "the OpenAPI document cannot be made")).ok()
+pub(crate) async fn answer(edge: &Arc<Shared>, headers: &HeaderMap, form: Form) -> Result<Answer, Rejection> {
+    let of = edge.clone();
+    let made = edge.openapi.0.get(move || {
+        let made = make(&of).inspect_err(|error| tracing::error!(%error, "the OpenAPI document cannot be made"));
+        made.ok().map(Arc::new)
     });
-    let [json, yaml] = made.as_ref().ok_or_else(|| Rejection::new(Status::internal("internal error")))?;
+    let made = made.await.ok_or_else(|| Rejection::new(Status::internal("internal error")))?;
+    let [json, yaml] = &*made;
     let (text, content_type) = match form {
         Form::Json => (json, "application/json"),
         Form::Yaml => (yaml, "application/yaml"),
@@ -73,7 +101,7 @@ pub(crate) async fn answer(edge: &Shared, headers: &HeaderMap, form: Form) -> Re
     if let Some(coding) = coding.filter(|_| answer.status == StatusCode::OK)
         && let Some(packed) = text.packed(coding).await
     {
-        answer.body = Body::new(Full::new(packed.clone()));
+        answer.body = Body::new(Full::new(packed));
         coding::tell(&mut answer.headers, coding);
     }
     // It may be kept, but has to be asked for again: the table may have changed.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -49,7 +50,7 @@ pub(crate) fn route(path: &str) -> &'static str {
 ///
 /// # Errors
 /// 404 for a service nobody knows, 405 for any method but GET and HEAD, 500 where descriptors cannot be read.
-pub(crate) async fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
+pub(crate) async fn answer(edge: &Arc<Shared>, head: &Parts) -> Result<Answer, Rejection> {
     let allow = ["GET", "HEAD", "OPTIONS"].map(str::to_owned).into();
     match head.method {
         Method::GET | Method::HEAD => {}

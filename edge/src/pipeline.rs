@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -50,7 +51,7 @@ struct Admitted {
 }
 
 /// Answers one request.
-pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn handle(edge: &Arc<Shared>, request: Request<Body>) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     let lane = lane(&head);
     let request_id = identify(&mut head);
@@ -68,7 +69,7 @@ pub(crate) async fn handle(edge: &Shared, request: Request<Body>) -> Response<Bo
 }
 
 async fn answer(
-    edge: &Shared,
+    edge: &Arc<Shared>,
     lane: Lane,
     mut head: Parts,
     body: Body,

@@ -65,8 +65,9 @@ impl Form {
             suffix.push_str(if self.proto_names { "-proto" } else { "-camel" });
         }
         let is_enum = |field: &Field| matches!(field.kind, Kind::Enum(id) if !schema[id].null_value);
-        if !self.is_loose() && any_field(schema, message, is_enum) {
-            suffix.push_str(self.of_enum(usual));
+        let of_enum = self.of_enum(usual);
+        if !of_enum.is_empty() && !self.is_loose() && any_field(schema, message, is_enum) {
+            suffix.push_str(of_enum);
         }
         suffix.push_str(match self.taken {
             Taken::Nothing => "",

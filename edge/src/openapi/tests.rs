@@ -1,3 +1,4 @@
+use futures_util::poll;
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -103,15 +104,18 @@ async fn who_has_the_document_is_not_sent_it_again() {
 }
 
 #[tokio::test]
-async fn the_document_is_compressed_once() {
+async fn the_document_is_made_and_compressed_once_and_on_no_worker() {
     let edge = edge(config());
-    let fetch = async || {
+    let packed = async || {
         let request = Request::get("/openapi.json").header("host", "test").header("accept-encoding", "br");
         let (parts, mut body) = send(&edge, request.body(Body::empty()).unwrap()).await.into_parts();
         assert!(parts.headers[header::ETAG].as_bytes().starts_with(b"W/"));
         assert_eq!(parts.headers[header::CONTENT_ENCODING], "br");
         body.frame().await.unwrap().unwrap().into_data().unwrap()
     };
-    let (first, second) = (fetch().await, fetch().await);
+    assert!(poll!(Box::pin(packed())).is_pending(), "it is made elsewhere");
+    fetch(&edge, "/openapi.json", None).await;
+    assert!(poll!(Box::pin(packed())).is_pending(), "it is compressed elsewhere");
+    let (first, second) = (packed().await, packed().await);
     assert_eq!(first.as_ptr(), second.as_ptr(), "the same bytes");
 }
