@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use malla_contracts::malla::operations::v1 as proto;
 use malla_contracts::malla::operations::v1::operations_service_server::OperationsService;
 use malla_runtime::status::Invalid;
-use malla_storage::keyed::KEY_CHARS_MAX;
+use malla_storage::keyed;
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
@@ -83,8 +83,7 @@ impl OperationsService for Accepting {
 
 fn draft(request: proto::AcceptCallRequest) -> Result<Draft, Invalid> {
     let refuse = |field, description: &'static str| Err(Invalid { field, description: description.into() });
-    let key = &request.idempotency_key;
-    if !(1..=KEY_CHARS_MAX).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+    if !keyed::is_key(&request.idempotency_key) {
         return refuse("idempotency_key", "must be 1 to 255 visible ASCII characters");
     }
     if !mesh::is_method(&request.method) {

@@ -18,7 +18,7 @@ use malla_runtime::module::Probe;
 pub use config::Config;
 pub use status::status;
 pub use transaction::{Connection, Transaction};
-pub(crate) use transaction::{Scope, whole};
+pub(crate) use transaction::{Scope, Writing, whole};
 
 /// A service's database, open and migrated; cheap to clone.
 #[derive(Clone, Debug)]

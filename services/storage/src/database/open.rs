@@ -66,7 +66,7 @@ impl Store {
             sqlx::Error::PoolTimedOut => format!("{place} cannot be opened: no answer for {} ms", config.acquire_ms),
             error => format!("{place} cannot be opened: {error}"),
         })?;
-        let store = Self { connection: Connection::new(connection), place };
+        let store = Self { connection: Connection::new(connection, config.lock()), place };
         store.migrate::<M>(schema).await.map_err(|error| format!("{} cannot be opened: {error}", store.place))?;
         Ok(store)
     }
@@ -87,9 +87,10 @@ impl Store {
 
 fn pool<D: sqlx::Database>(config: &Config) -> PoolOptions<D> {
     let acquire = Duration::from_millis(config.acquire_ms);
-    // A connection is asked for a sign of life before it is used: those that a restart of the database has cut are
-    // replaced without a call noticing.
-    PoolOptions::new().max_connections(config.connections_max).acquire_timeout(acquire).test_before_acquire(true)
+    // A connection over a network is asked for a sign of life before it is used: those that a restart of the database has
+    // cut are replaced without a call noticing.
+    let is_remote = is_postgres(config.url.expose());
+    PoolOptions::new().max_connections(config.connections_max).acquire_timeout(acquire).test_before_acquire(is_remote)
 }
 
 fn postgres(url: &str, schema: &str, config: &Config) -> Result<PgConnectOptions, sqlx::Error> {

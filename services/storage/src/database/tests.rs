@@ -136,6 +136,28 @@ async fn of_transactions_that_take_turns_one_runs_at_a_time(place: Place) {
     assert_eq!(numbers(&store.connection).await.len(), 1);
 }
 
+#[tokio::test]
+async fn who_waits_to_write_keeps_nobody_from_reading_and_has_its_turn() {
+    let mut place = Place::sqlite();
+    place.config.connections_max = 2;
+    let store = place.open::<Migrator>("things").await;
+    insert(&store.connection, "a").await.expect("stored");
+    let holder = store.begin().await.expect("begun");
+    let writers: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { increment(&store.connection, "a").await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(numbers(&store.connection).await, [("a".to_owned(), 0)]);
+    holder.commit().await.expect("stored");
+    for writer in writers {
+        writer.await.expect("no panic").expect("changed");
+    }
+    assert_eq!(numbers(&store.connection).await, [("a".to_owned(), 8)]);
+}
+
 #[test]
 fn a_url_or_a_schema_that_cannot_be_used_is_refused_without_its_password() {
     let rows = [

@@ -5,13 +5,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbErr, ExecResult,
-    IntoDatabaseExecutor, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    ConnAcquireErr, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbErr,
+    ExecResult, IntoDatabaseExecutor, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait as _,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use super::status::is_unsynced;
@@ -39,7 +41,7 @@ pub(crate) struct Scope {
 
 #[derive(Default)]
 struct State {
-    kept: Option<Arc<DatabaseTransaction>>,
+    kept: Option<Arc<Writing>>,
     afterwards: Vec<BoxFuture<'static, ()>>,
 }
 
@@ -60,7 +62,7 @@ impl Scope {
     }
 
     /// Ends the scope: what was kept, or a new transaction, and what is to be done once it is committed.
-    pub(crate) async fn end(&self) -> Result<(DatabaseTransaction, Vec<BoxFuture<'static, ()>>), DbErr> {
+    pub(crate) async fn end(&self) -> Result<(Writing, Vec<BoxFuture<'static, ()>>), DbErr> {
         let State { kept, afterwards } = std::mem::take(&mut *self.state());
         let transaction = match kept {
             Some(kept) => {
@@ -75,9 +77,17 @@ impl Scope {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn kept(&self) -> Option<Arc<DatabaseTransaction>> {
+    fn kept(&self) -> Option<Arc<Writing>> {
         self.state().kept.clone()
     }
+}
+
+/// A transaction at the database, and the turn of whoever writes. Dropped without a commit, it has changed nothing.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    pub(crate) inner: DatabaseTransaction,
+    /// Let go of after the transaction.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// The way to a database; cheap to clone. In a scope, reads see what the call has written, and every write belongs to
@@ -91,12 +101,19 @@ pub struct Connection(Arc<Pool>);
 #[derive(Debug)]
 struct Pool {
     database: DatabaseConnection,
+    /// SQLite has one writer at a time. Those that wait do so here, in order and without a connection: in the pool they
+    /// would keep readers from theirs, and at SQLite the latest is as likely to be the next as the first.
+    turns: Option<Arc<Semaphore>>,
+    /// How long one waits for its turn.
+    lock: Duration,
     unsynced: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(database: DatabaseConnection) -> Self {
-        Self(Arc::new(Pool { database, unsynced: AtomicBool::new(false) }))
+    pub(crate) fn new(database: DatabaseConnection, lock: Duration) -> Self {
+        let is_sqlite = database.get_database_backend() == DatabaseBackend::Sqlite;
+        let turns = is_sqlite.then(|| Arc::new(Semaphore::new(1)));
+        Self(Arc::new(Pool { database, turns, lock, unsynced: AtomicBool::new(false) }))
     }
 
     /// Whether the database answers.
@@ -116,9 +133,14 @@ impl Connection {
     }
 
     /// Commits, to its end: how that went has to be noted even when the caller has left.
-    pub(crate) async fn commit(&self, transaction: DatabaseTransaction) -> Result<(), DbErr> {
+    pub(crate) async fn commit(&self, Writing { inner, turn }: Writing) -> Result<(), DbErr> {
         let connection = self.clone();
-        whole(async move { connection.noted(transaction.commit().await) }).await
+        whole(async move {
+            let outcome = connection.noted(inner.commit().await);
+            drop(turn);
+            outcome
+        })
+        .await
     }
 
     /// Passes on how a write ended, and remembers a disk that did not sync.
@@ -139,12 +161,12 @@ impl Connection {
     /// As [`Store::begin`](super::Store::begin).
     pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
         let scope = self.scope();
-        let (inner, keeper) = match scope.as_ref().and_then(|scope| scope.kept()) {
+        let (writing, keeper) = match scope.as_ref().and_then(|scope| scope.kept()) {
             // A savepoint: dropped without a commit, it takes back its own part only.
-            Some(kept) => (kept.begin().await?, None),
+            Some(kept) => (Writing { inner: kept.inner.begin().await?, turn: None }, None),
             None => (self.open().await?, scope),
         };
-        Ok(Transaction { inner, keeper, connection: self.clone() })
+        Ok(Transaction { writing, keeper, connection: self.clone() })
     }
 
     /// Does something now, or, in a scope, once it is committed: what others must not see too early.
@@ -155,12 +177,19 @@ impl Connection {
         }
     }
 
-    async fn open(&self) -> Result<DatabaseTransaction, DbErr> {
+    async fn open(&self) -> Result<Writing, DbErr> {
+        let turn = match self.0.turns.clone() {
+            Some(turns) => {
+                let turn = tokio::time::timeout(self.0.lock, turns.acquire_owned()).await;
+                Some(turn.ok().and_then(Result::ok).ok_or(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?)
+            }
+            None => None,
+        };
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.pool()?.begin_with_options(options).await
+        Ok(Writing { inner: self.pool()?.begin_with_options(options).await?, turn })
     }
 
     /// The scope of the call being handled, if it is one of this database: a call to another service in this process
@@ -187,7 +216,7 @@ impl Connection {
 
 enum Way<'c> {
     Pool(&'c DatabaseConnection),
-    Kept(Arc<DatabaseTransaction>),
+    Kept(Arc<Writing>),
     Own(Transaction),
 }
 
@@ -195,8 +224,8 @@ impl Way<'_> {
     fn executor(&self) -> DatabaseExecutor<'_> {
         match self {
             Self::Pool(pool) => DatabaseExecutor::Connection(pool),
-            Self::Kept(kept) => DatabaseExecutor::Transaction(kept),
-            Self::Own(transaction) => DatabaseExecutor::Transaction(&transaction.inner),
+            Self::Kept(kept) => DatabaseExecutor::Transaction(&kept.inner),
+            Self::Own(transaction) => DatabaseExecutor::Transaction(&transaction.writing.inner),
         }
     }
 
@@ -243,7 +272,7 @@ impl ConnectionTrait for Connection {
 /// A transaction that means to write. Dropped without a commit, it has changed nothing.
 #[derive(Debug)]
 pub struct Transaction {
-    inner: DatabaseTransaction,
+    writing: Writing,
     /// Keeps it instead of a commit.
     keeper: Option<Arc<Scope>>,
     connection: Connection,
@@ -256,12 +285,12 @@ impl Transaction {
     /// # Errors
     /// [`DbErr`] when they could not be made to last, or nobody can tell.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Some(scope) = self.keeper else { return self.connection.commit(self.inner).await };
+        let Some(scope) = self.keeper else { return self.connection.commit(self.writing).await };
         let mut state = scope.state();
         if state.kept.is_some() {
             return Err(DbErr::Custom("two transactions of one call at once".into()));
         }
-        state.kept = Some(Arc::new(self.inner));
+        state.kept = Some(Arc::new(self.writing));
         Ok(())
     }
 }
@@ -269,29 +298,29 @@ impl Transaction {
 #[async_trait::async_trait]
 impl ConnectionTrait for Transaction {
     fn get_database_backend(&self) -> DatabaseBackend {
-        self.inner.get_database_backend()
+        self.writing.inner.get_database_backend()
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(statement).await
+        self.writing.inner.execute_raw(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.inner.execute_unprepared(sql).await
+        self.writing.inner.execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.inner.query_one_raw(statement).await
+        self.writing.inner.query_one_raw(statement).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(statement).await
+        self.writing.inner.query_all_raw(statement).await
     }
 }
 
 /// For migrations.
 impl<'c> IntoDatabaseExecutor<'c> for &'c Transaction {
     fn into_database_executor(self) -> DatabaseExecutor<'c> {
-        DatabaseExecutor::Transaction(&self.inner)
+        DatabaseExecutor::Transaction(&self.writing.inner)
     }
 }

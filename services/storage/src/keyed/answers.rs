@@ -9,12 +9,12 @@ use malla_runtime::status;
 use prost_reflect::DescriptorPool;
 use prost_types::method_options::IdempotencyLevel;
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, IntoActiveModel as _, QueryOrder as _, QuerySelect as _, TryInsertResult};
+use sea_orm::{IntoActiveModel as _, QueryOrder as _, QuerySelect as _, TryInsertResult};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::{fingerprint, in_use, reused};
-use crate::database::{self, Clock, Connection, Store, now_ms};
+use crate::database::{self, Clock, Connection, Store, Writing, now_ms};
 use crate::sweeper;
 
 mod entity {
@@ -218,12 +218,12 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Commits a transaction with the answer in it, unless somebody else has taken the call over: then the
     /// transaction changes nothing.
-    pub(super) async fn end(mut self, transaction: DatabaseTransaction, answer: &[u8]) -> Result<(), Error> {
+    pub(super) async fn end(mut self, transaction: Writing, answer: &[u8]) -> Result<(), Error> {
         let kept = entity::Entity::update_many()
             .col_expr(Column::Answer, Expr::value(answer.to_vec()))
             .filter(Column::Id.eq(&self.id))
             .filter(Column::Attempt.eq(&self.attempt))
-            .exec(&transaction)
+            .exec(&transaction.inner)
             .await?;
         if kept.rows_affected == 0 {
             return Err(Error::InUse);
