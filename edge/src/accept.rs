@@ -2,7 +2,6 @@
 
 mod clients;
 mod due;
-mod first_bytes;
 mod rules;
 mod writes;
 
@@ -16,6 +15,7 @@ use http::Version;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use malla_runtime::first_bytes;
 use malla_runtime::shutdown::Shutdown;
 use malla_runtime::whole::Whole;
 use tokio::net::{TcpListener, TcpStream};
@@ -136,7 +136,7 @@ async fn connection(builder: auto::Builder<Streams>, edge: Edge, stream: TcpStre
     let _ = stream.set_nodelay(true);
     let (first_byte, age) = (Duration::from_millis(edge.config().first_byte_timeout_ms), age(edge.config(), &peer));
     let address = peer.address;
-    // hyper's own timeouts begin with the first byte.
+    // hyper's own timeouts begin with the first request.
     let begun = tokio::select! {
         begun = first_bytes::wait(&stream, first_byte) => begun,
         // Nothing was asked yet, so nothing is lost.

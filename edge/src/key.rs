@@ -22,13 +22,14 @@ pub(crate) struct Key {
     made: bool,
 }
 
-/// Finds a call's key. Only POST and PATCH bring one.
+/// Finds a call's key. Only POST and PATCH bring one, and calls of methods that want one, however they are bound.
 ///
 /// # Errors
 /// 400 for one that cannot be a key, and for several.
 pub(crate) fn find(http_method: &HttpMethod, headers: &HeaderMap, method: &Method) -> Result<Option<Key>, Rejection> {
     let mut values = headers.get_all(KEY).iter();
-    let given = values.next().filter(|_| matches!(*http_method, HttpMethod::POST | HttpMethod::PATCH));
+    let brings = matches!(*http_method, HttpMethod::POST | HttpMethod::PATCH) || method.keys == Keys::Made;
+    let given = values.next().filter(|_| brings);
     let Some(value) = given else { return Ok(make(method)) };
     let bare = value.to_str().ok().and_then(bare).and_then(|bare| HeaderValue::try_from(bare).ok());
     match bare {

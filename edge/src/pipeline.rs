@@ -268,6 +268,7 @@ fn identify(head: &mut Parts) -> String {
 fn span(head: &Parts, lane: Lane) -> Span {
     let span = tracing::info_span!(
         "request",
+        otel.name = field::Empty,
         otel.kind = "server",
         http.request.method = %head.method,
         http.route = field::Empty,

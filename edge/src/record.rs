@@ -96,7 +96,7 @@ impl Record {
     pub(crate) fn matched(&mut self, route: &str, rpc: &str) {
         route.clone_into(&mut self.route);
         rpc.clone_into(&mut self.rpc);
-        self.span.record("http.route", route);
+        self.span.record("otel.name", format_args!("{} {route}", self.http_method)).record("http.route", route);
         self.span.record("rpc.method", rpc);
     }
 

@@ -100,9 +100,10 @@ impl Service<Request<Body>> for Guard {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let span = tracing::info_span!(
             "rpc",
+            otel.name = tracing::field::Empty,
             otel.kind = "server",
             rpc.system = "grpc",
-            rpc.method = request.uri().path().trim_start_matches('/'),
+            rpc.method = tracing::field::Empty,
             rpc.grpc.status_code = tracing::field::Empty,
         );
         telemetry::set_parent(&span, request.headers());
@@ -119,13 +120,15 @@ async fn handle(mut routes: Routes, shared: Arc<Shared>, mut request: Request<Bo
     let allowed = policy.map(|policy| policy.deadline.unwrap_or(shared.deadline));
     let deadline = [asked, allowed].into_iter().flatten().min().map(|time| started + time);
     let path = if policy.is_some() { path } else { OTHER.to_owned() };
+    let name = path.trim_start_matches('/');
+    Span::current().record("otel.name", name).record("rpc.method", name);
 
     let admitted = (|| {
         let access = policy.map_or(Access::Anyone, |policy| policy.access);
-        let caller = shared.authenticator.authenticate(request.headers(), access)?;
+        // To check a token costs more than all the rest.
         let permit = shared.calls.clone().try_acquire_owned();
         let permit = permit.map_err(|_| unavailable("the service is at its limit of calls", Duration::from_secs(1)))?;
-        Ok((caller, permit))
+        Ok((shared.authenticator.authenticate(request.headers(), access)?, permit))
     })();
     let (caller, permit) = match admitted {
         Ok(admitted) => admitted,

@@ -75,6 +75,9 @@ impl Registry {
         if let Some(sender) = names.get(name) {
             return Some(sender.subscribe());
         }
+        if names.len() >= NAMES_MAX {
+            names.retain(|_, sender| sender.receiver_count() > 0 || *sender.borrow() != State::ServiceUnknown);
+        }
         if names.len() >= NAMES_MAX || name.len() > NAME_BYTES_MAX {
             return None;
         }

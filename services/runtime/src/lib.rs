@@ -7,6 +7,7 @@ pub mod call;
 pub mod codec;
 pub mod config;
 pub mod decimal;
+pub mod first_bytes;
 pub mod guard;
 pub mod health;
 pub mod link;

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
+use crate::first_bytes;
 use crate::guard::{Config, Guard};
 use crate::shutdown::Shutdown;
 use crate::whole::Whole;
@@ -23,6 +24,8 @@ const STREAMS_SPARE: usize = 64;
 const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 const PENDING_RESETS_MAX: usize = 20;
 const LOCAL_RESETS_MAX: usize = 1_024;
+/// How long a connection may take to begin to speak HTTP/2.
+const FIRST_BYTES: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Without a pause, an accept that fails for want of file descriptors spins.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -55,11 +58,10 @@ pub async fn serve(listener: TcpListener, guard: Guard, config: &Config, shutdow
         let (guard, watcher, shutdown) = (guard.clone(), graceful.watcher(), shutdown.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            // hyper's own timeouts begin with the first bytes, and its drain waits for them.
-            let mut byte = [0];
+            // hyper's own timeouts begin with a whole preface, and its drain waits for one.
             let begun = tokio::select! {
                 biased;
-                begun = tokio::time::timeout(KEEPALIVE, stream.peek(&mut byte)) => begun.is_ok(),
+                begun = first_bytes::wait(&stream, FIRST_BYTES) => begun.is_ok(),
                 () = shutdown.draining() => false,
             };
             if begun && let Err(error) = watcher.watch(connection(stream, guard, streams_max)).await {

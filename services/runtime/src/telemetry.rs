@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::metrics::Histogram;
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{Key, KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -18,6 +18,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::{Deserialize, Serialize};
 use tonic::Code;
 use tracing::Span;
+use tracing::level_filters::LevelFilter;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -65,8 +66,12 @@ impl Config {
     /// # Errors
     /// [`config::Error::Invalid`] when `log` is no filter.
     pub fn filter(&self) -> Result<EnvFilter, config::Error> {
-        EnvFilter::try_new(format!("{QUIET},{}", self.log)).map_err(|_| {
-            let expected = "it may be a level (error, warn, info, debug, trace) or target=level pairs";
+        // A word that is no level would be taken for a target, and everything else be silenced.
+        let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().parse::<LevelFilter>().is_ok();
+        let filter = self.log.split(',').all(level).then(|| EnvFilter::try_new(format!("{QUIET},{}", self.log)));
+        filter.and_then(Result::ok).ok_or_else(|| {
+            let expected =
+                "it may be a level (error, warn, info, debug, trace, off) and target=level pairs, with commas";
             config::Error::invalid("telemetry.log", &self.log, expected)
         })
     }
@@ -87,7 +92,7 @@ impl Telemetry {
     /// For a filter that cannot be read or an exporter that cannot be made.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let exporting = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").is_ok_and(|endpoint| !endpoint.is_empty());
-        let resource = Resource::builder().with_service_name("malla").build();
+        let resource = resource();
         let (metrics, meters) = meters(&resource, exporting)?;
         let tracer = if exporting { Some(tracer(resource)?) } else { None };
         global::set_meter_provider(meters.clone());
@@ -120,6 +125,17 @@ impl Telemetry {
         }
         let _ = self.meters.shutdown_with_timeout(FLUSH_TIMEOUT);
     }
+}
+
+/// Who tells: as `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have it, else `malla`, and each process another.
+fn resource() -> Resource {
+    let told = Resource::builder().build();
+    let is_told = |key: &'static str| {
+        told.get(&Key::new(key)).is_some_and(|value| !value.as_str().starts_with("unknown_service"))
+    };
+    let defaults = [("service.name", "malla".to_owned()), ("service.instance.id", uuid::Uuid::new_v4().to_string())];
+    let missing = defaults.into_iter().filter(|(key, _)| !is_told(key));
+    Resource::builder().with_attributes(missing.map(|(key, value)| KeyValue::new(key, value))).build()
 }
 
 fn meters(resource: &Resource, exporting: bool) -> Result<(prometheus::Registry, SdkMeterProvider), StartError> {
@@ -202,5 +218,23 @@ impl RpcMetrics {
             KeyValue::new("rpc.grpc.status_code", i64::from(i32::from(code))),
         ];
         self.duration.record(elapsed.as_secs_f64(), &attributes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_filter_has_levels_only() {
+        for (log, is_read) in [
+            ("info", true),
+            ("WARN,malla_edge=debug,h2=off", true),
+            ("warning", false),
+            ("info,malla_edge=inf", false),
+            ("malla_edge", false),
+        ] {
+            assert_eq!(Config { log: log.into(), ..Config::default() }.filter().is_ok(), is_read, "{log}");
+        }
     }
 }

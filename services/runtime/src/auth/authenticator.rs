@@ -1,6 +1,7 @@
 //! The check itself: credentials against what the authority said.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use http::{HeaderMap, header};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
 use tokio::time::Instant;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{
     Authority, Caller, Change, Claims, Config, FRESH, IDEMPOTENCY_KEY, LEEWAY_S, MESH_TOKEN, ON_BEHALF_OF,
@@ -30,6 +31,8 @@ pub struct Authenticator {
     validation: Validation,
     operator_token: Secret,
     mesh_token: Secret,
+    /// Whether there is an authority to hear from.
+    follows: AtomicBool,
     known: RwLock<Known>,
 }
 
@@ -48,6 +51,7 @@ impl Authenticator {
             validation: validation(config),
             operator_token: config.operator_token.clone(),
             mesh_token: config.mesh_token.clone(),
+            follows: AtomicBool::default(),
             known: RwLock::default(),
         }
     }
@@ -59,9 +63,15 @@ impl Authenticator {
     /// UNAVAILABLE when it cannot be known whether a token was revoked.
     pub fn authenticate(&self, headers: &HeaderMap, access: Access) -> Result<Caller, Status> {
         match access {
-            // Whose key it is decides who gets its answer. Nobody is refused for it: what cannot be checked is nobody's.
+            // Whose key it is decides who gets its answer. Nobody is refused for a token that is not valid; but the same
+            // key must not be its user's at one time and nobody's at another, where there is somebody to ask.
             Access::Anyone if headers.contains_key(IDEMPOTENCY_KEY) => {
-                Ok(self.authenticate(headers, Access::OptionalUser).unwrap_or(Caller::Anonymous))
+                match self.authenticate(headers, Access::OptionalUser) {
+                    Err(status) if status.code() == Code::Unavailable && self.follows.load(Ordering::Relaxed) => {
+                        Err(status)
+                    }
+                    outcome => Ok(outcome.unwrap_or(Caller::Anonymous)),
+                }
             }
             Access::Anyone => Ok(Caller::Anonymous),
             Access::User | Access::OptionalUser if headers.contains_key(ON_BEHALF_OF) => self.on_behalf(headers),
@@ -124,6 +134,7 @@ impl Authenticator {
 
     /// Follows an authority for as long as the process lives, coming back whenever the stream ends.
     pub async fn follow(self: Arc<Self>, authority: Arc<dyn Authority>) {
+        self.follows.store(true, Ordering::Relaxed);
         let mut retry = RETRY_MIN;
         loop {
             let first = async {

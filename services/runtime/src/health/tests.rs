@@ -32,10 +32,12 @@ async fn check_of_an_unknown_name_is_not_found_the_empty_one_too() {
 #[tokio::test]
 async fn watched_names_are_bounded() {
     let registry = Registry::default();
-    for name in 0..NAMES_MAX {
-        assert!(registry.subscribe(&name.to_string()).is_some());
-    }
+    registry.set("known", State::Serving);
+    let watches: Vec<_> = (1..NAMES_MAX).map(|name| registry.subscribe(&name.to_string()).expect("room")).collect();
     assert!(registry.subscribe("one more").is_none());
+    drop(watches);
+    assert!(registry.subscribe("one more").is_some(), "who does not watch any more takes no room");
+    assert_eq!(registry.get("known"), Some(State::Serving));
 }
 
 #[tokio::test]

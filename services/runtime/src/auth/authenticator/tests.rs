@@ -146,6 +146,12 @@ async fn where_anyone_may_call_a_key_is_its_callers_and_nobody_is_refused() {
         let user = if let Caller::User(claims) = caller { Some(claims.sub) } else { None };
         assert_eq!(user.as_deref(), expected, "{pairs:?}");
     }
+    let user = headers(&[(key.0, &key.1), (valid.0, &valid.1)]);
+    let nobody_to_ask = Authenticator::new(&Config::default()).authenticate(&user, Access::Anyone);
+    assert_eq!(nobody_to_ask.expect("let through"), Caller::Anonymous);
+    authenticator.known.write().expect("whole").heard = None;
+    let refused = authenticator.authenticate(&user, Access::Anyone).expect_err("the key would be nobody's");
+    assert_eq!(refused.code(), Code::Unavailable);
 }
 
 #[test]

@@ -13,7 +13,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Nothing came in time, or the connection was closed.
-pub(super) async fn wait(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+pub async fn wait(stream: &TcpStream, limit: Duration) -> io::Result<()> {
     let begun = async {
         let mut seen = [0; PREFACE.len()];
         loop {
