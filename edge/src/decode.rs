@@ -24,7 +24,7 @@ use multipart::Multipart;
 use stream::{Ended, Json, PIECE_BYTES_MAX, PIECE_BYTES_MIN, Upload};
 use values::Values;
 
-pub(crate) use stream::{Pieces, Sequence, Source};
+pub(crate) use stream::{Piece, Pieces, Sequence, Source};
 
 const MULTIPART: &str = "multipart/form-data";
 
@@ -34,8 +34,8 @@ pub(crate) enum Messages {
     Pieces(Pieces),
 }
 
-/// Reads a request as its binding has it. A stream is read on while the call is made; what is no stream is gathered whole,
-/// and `buffered` is to be kept for as long as it is.
+/// Reads a request as its binding has it. A stream is read on while the call is made, and holds what it has not passed on;
+/// what is no stream is gathered whole, and `buffered` is to be kept for as long as it is.
 ///
 /// # Errors
 /// 400 with field violations, 408, 413, 415, 503.
@@ -50,17 +50,14 @@ pub(crate) async fn decode(
     let plan = &binding.request;
     let input = Input { variables, query: head.uri.query().unwrap_or_default() };
     if plan.is_raw() {
-        let mut reader = reader(config, head, body, config.upload_bytes_max)?;
-        if !binding.method.client_streaming {
-            reader = reader.counted(buffered);
-        }
+        let reader = reader(config, head, body, config.upload_bytes_max, buffered)?;
         return upload(binding, input, content_type(&head.headers), reader).await;
     }
     if binding.method.client_streaming && plan.has_body() {
         let body = coding::decoded(&head.headers, body, config.upload_bytes_max)?;
-        return stream(config, &head.headers, body, binding, input).map(Messages::Pieces);
+        return stream(config, &head.headers, body, binding, input, buffered).map(Messages::Pieces);
     }
-    let mut reader = reader(config, head, body, config.body_bytes_max)?.counted(buffered);
+    let mut reader = reader(config, head, body, config.body_bytes_max, buffered)?;
     let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
         let parts = Multipart::new(content_type(&head.headers), reader)?;
         return form::message(plan, input, parts).await.map(Messages::One);
@@ -97,13 +94,14 @@ fn stream(
     body: Body,
     binding: &Binding,
     input: Input<'_>,
+    buffered: &Buffered,
 ) -> Result<Pieces, Rejection> {
     let is_lines = match essence(headers).as_str() {
         "" | "application/json" => false,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
         essence if essence.ends_with("+json") => false,
         MULTIPART => {
-            let reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout())?;
+            let reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout(), buffered)?;
             let parts = Multipart::new(content_type(headers), reader)?;
             return Ok(Pieces::new(None, Each { sequence: Sequence::new(&binding.request, input), parts }));
         }
@@ -112,15 +110,22 @@ fn stream(
     // Whoever is answered meanwhile may have nothing to say for long; the deadline holds for them too.
     let both_ways = binding.method.server_streaming;
     let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
-    let reader = BodyReader::new(body, config.upload_bytes_max, idle)?;
+    let reader = BodyReader::new(body, config.upload_bytes_max, idle, buffered)?;
     let message_bytes_max = usize::try_from(config.body_bytes_max).unwrap_or(usize::MAX);
     let values = Values::new(message_bytes_max, is_lines);
     let sequence = Sequence::new(&binding.request, input);
     Ok(Pieces::new(None, Json { sequence, reader, values, ended: false }))
 }
 
-fn reader(config: &Config, head: &Parts, body: Body, bytes_max: u64) -> Result<BodyReader, Rejection> {
-    BodyReader::new(coding::decoded(&head.headers, body, bytes_max)?, bytes_max, config.body_idle_timeout())
+fn reader(
+    config: &Config,
+    head: &Parts,
+    body: Body,
+    bytes_max: u64,
+    buffered: &Buffered,
+) -> Result<BodyReader, Rejection> {
+    let body = coding::decoded(&head.headers, body, bytes_max)?;
+    BodyReader::new(body, bytes_max, config.body_idle_timeout(), buffered)
 }
 
 /// Tells what a body is.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{Full, StreamBody};
+use http_body_util::{BodyStream, Full, StreamBody};
 use malla_runtime::auth::Caller;
 use malla_runtime::link;
 use malla_runtime::policy::Access;
@@ -26,7 +26,7 @@ use tonic_types::pb;
 use crate::buffered::Buffered;
 use crate::call::headers;
 use crate::codec::{Output, ResponsePlan};
-use crate::decode::body::BodyReader;
+use crate::decode::body::{BodyReader, Gathered};
 use crate::edge::Shared;
 use crate::encode::Answer;
 use crate::key::KEY;
@@ -229,7 +229,7 @@ impl Accepted {
 /// those that are too large for later are passed on, but not offered.
 ///
 /// # Errors
-/// 413, 408, what broke the request off, and when too much is held.
+/// 408, what broke the request off, and when too much is held.
 pub(crate) async fn read_whole(
     edge: &Shared,
     method: &Method,
@@ -240,17 +240,22 @@ pub(crate) async fn read_whole(
     if edge.deferral.is_none() || !method.deferrable || method.client_streaming {
         return Ok((None, body));
     }
-    let limit = (edge.config.message_bytes_max + FRAME_BYTES) as u64;
-    let mut reader = BodyReader::new(body, limit, edge.config.body_idle_timeout())?.counted(buffered);
-    let read = tokio::time::timeout_at(deadline, reader.all()).await;
-    let whole = read.map_err(|_| Rejection::too_slow())??;
-    let message = match whole.split_first_chunk::<FRAME_BYTES>() {
+    let reader = BodyReader::new(body, u64::MAX, edge.config.body_idle_timeout(), buffered)?;
+    let mut gathered = Gathered::new(reader);
+    let reading = gathered.piece(FRAME_BYTES + REQUEST_BYTES_MAX + 1, usize::MAX);
+    let read = tokio::time::timeout_at(deadline, reading).await.map_err(|_| Rejection::too_slow())??;
+    let read = read.unwrap_or_default();
+    if read.len() > FRAME_BYTES + REQUEST_BYTES_MAX {
+        let begun = stream::iter([Ok(Frame::data(read))]);
+        return Ok((None, Body::new(StreamBody::new(begun.chain(BodyStream::new(gathered.rest()))))));
+    }
+    let message = match read.split_first_chunk::<FRAME_BYTES>() {
         Some(([0, length @ ..], rest)) if u32::from_be_bytes(*length) as usize == rest.len() => {
-            Some(whole.slice(FRAME_BYTES..))
+            Some(read.slice(FRAME_BYTES..))
         }
         _ => None,
     };
-    Ok((message, Body::new(Full::new(whole))))
+    Ok((message, Body::new(Full::new(read))))
 }
 
 /// The field of an operation the edge looks at.

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use super::body::{Chunks, Gathered};
 use super::multipart::{Multipart, Part};
-use super::stream::{PIECE_BYTES_MAX, PIECE_BYTES_MIN, Sequence, Source, Upload};
+use super::stream::{PIECE_BYTES_MAX, PIECE_BYTES_MIN, Piece, Sequence, Source, Upload};
 use super::{Messages, Pieces};
+use crate::buffered::Buffered;
 use crate::codec::{HttpBody, Input, Payload, RequestPlan, Violation};
 use crate::rejection::Rejection;
 
@@ -121,6 +122,10 @@ impl Chunks for OneFile {
             Some(part) => Err(Rejection::field(&part.name, "comes after the file, which must be the last part")),
         }
     }
+
+    fn split(&self, ahead: usize) -> Buffered {
+        self.0.split(ahead)
+    }
 }
 
 /// Each part is a message.
@@ -130,12 +135,12 @@ pub(super) struct Each {
 }
 
 impl Source for Each {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         if self.parts.part().await?.is_none() {
             return Ok(None);
         }
         let data = all(&mut self.parts).await?;
-        self.sequence.message(Payload::Json(data)).map(Some)
+        Ok(Some((self.sequence.message(Payload::Json(data))?, self.parts.split(0))))
     }
 }
 

@@ -7,6 +7,7 @@ use memchr::memmem;
 use tonic::Status;
 
 use super::body::{BodyReader, Chunks};
+use crate::buffered::Buffered;
 use crate::rejection::Rejection;
 
 #[cfg(test)]
@@ -116,6 +117,10 @@ impl Chunks for Multipart {
             self.at_least(self.ahead.len() + 1).await?;
         }
         Ok(None)
+    }
+
+    fn split(&self, ahead: usize) -> Buffered {
+        self.reader.split(ahead + self.ahead.len())
     }
 }
 

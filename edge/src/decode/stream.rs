@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use super::body::{BodyReader, Chunks, Gathered};
 use super::values::{self, Values};
+use crate::buffered::Buffered;
 use crate::codec::{Input, Payload, RequestPlan, Violation};
 use crate::rejection::Rejection;
 
@@ -26,27 +27,34 @@ pub(crate) struct Pieces {
     pub(crate) cut: CancellationToken,
 }
 
+/// A message, and what is held for it until the next one is asked for: by then it was passed on.
+pub(crate) type Piece = (Bytes, Buffered);
+
 /// Where messages come from.
 pub(crate) trait Source: Send + 'static {
     /// The next message; `None` at the end.
     ///
     /// # Errors
     /// What breaks the stream off.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Rejection>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Option<Piece>, Rejection>> + Send;
 }
 
 impl Pieces {
     pub(crate) fn new(first: Option<Bytes>, source: impl Source) -> Self {
         let (report, broken) = oneshot::channel();
         let cut = CancellationToken::new();
-        let rest = stream::unfold((source, report, cut.clone()), async |(mut source, mut report, cut)| {
-            let message = tokio::select! {
-                message = source.next() => Some(message),
+        let rest = stream::unfold((source, report, cut.clone(), None), async |(mut source, mut report, cut, held)| {
+            drop(held);
+            let piece = tokio::select! {
+                piece = source.next() => Some(piece),
                 // The client has left, or has been answered.
                 () = report.closed() => None,
             };
-            match message {
-                Some(Ok(message)) => return Some((message?, (source, report, cut))),
+            match piece {
+                Some(Ok(piece)) => {
+                    let (message, held) = piece?;
+                    return Some((message, (source, report, cut, Some(held))));
+                }
                 Some(Err(rejection)) => drop(report.send(rejection)),
                 None => {}
             }
@@ -61,7 +69,7 @@ impl Pieces {
 pub(super) struct Ended;
 
 impl Source for Ended {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         Ok(None)
     }
 }
@@ -73,9 +81,9 @@ pub(super) struct Upload<C> {
 }
 
 impl<C: Chunks> Source for Upload<C> {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         let piece = self.data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?;
-        Ok(piece.map(|piece| self.plan.piece(piece)))
+        Ok(piece.map(|piece| (self.plan.piece(piece), self.data.split())))
     }
 }
 
@@ -130,10 +138,11 @@ pub(super) struct Json {
 }
 
 impl Source for Json {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         loop {
             if let Some(value) = self.values.next(self.ended).map_err(refused)? {
-                return self.sequence.message(Payload::Json(value)).map(Some);
+                let message = self.sequence.message(Payload::Json(value))?;
+                return Ok(Some((message, self.reader.split(self.values.ahead()))));
             }
             if self.ended {
                 return Ok(None);

@@ -148,6 +148,24 @@ fn grpc(method: &str, message: &[u8], headers: &[(&str, &str)]) -> Request<Body>
     request
 }
 
+/// Of it only as much is held as could have been offered.
+#[tokio::test]
+async fn a_message_too_large_for_later_is_passed_on() {
+    let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default() });
+    let config = Config { buffered_bytes_max: 300 << 10, message_bytes_max: 1 << 20, ..config() };
+    let edge = deferring(config, backend(descriptors("echo.proto")), Some(keeper.clone()));
+    for bytes in [REQUEST_BYTES_MAX, REQUEST_BYTES_MAX + 1, 2 << 20] {
+        let (head, body) = grpc("Create", &vec![0; bytes], &[("prefer", "respond-async")]).into_parts();
+        let whole = body.collect().await.unwrap().to_bytes();
+        let pieces = whole.chunks(16 << 10).map(|piece| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(piece))));
+        let body = Body::new(StreamBody::new(stream::iter(pieces.collect::<Vec<_>>())));
+        let answer = send(&edge, Request::from_parts(head, body)).await.into_body().collect().await.unwrap();
+        assert_eq!(answer.trailers().unwrap()["grpc-status"], "0", "{bytes}");
+        assert_eq!(answer.to_bytes() == whole, bytes > REQUEST_BYTES_MAX, "{bytes} come back, or an operation");
+    }
+    assert_eq!(keeper.kept.lock().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn whoever_waited_in_vain_learns_the_key_that_was_made() {
     let rest = || {
