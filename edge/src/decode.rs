@@ -51,7 +51,7 @@ pub(crate) async fn decode(
     let input = Input { variables, query: head.uri.query().unwrap_or_default() };
     if plan.is_raw() {
         let reader = reader(config, head, body, config.upload_bytes_max, buffered)?;
-        return upload(binding, input, content_type(&head.headers), reader).await;
+        return upload(config, binding, input, content_type(&head.headers), reader).await;
     }
     if binding.method.client_streaming && plan.has_body() {
         let body = coding::decoded(&head.headers, body, config.upload_bytes_max)?;
@@ -59,7 +59,7 @@ pub(crate) async fn decode(
     }
     let mut reader = reader(config, head, body, config.body_bytes_max, buffered)?;
     let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
-        let parts = Multipart::new(content_type(&head.headers), reader)?;
+        let parts = Multipart::new(content_type(&head.headers), reader, config.body_bytes_max)?;
         return form::message(plan, input, parts).await.map(Messages::One);
     } else if plan.has_body() {
         payload(plan, &head.headers, reader.all().await?)?
@@ -96,24 +96,23 @@ fn stream(
     input: Input<'_>,
     buffered: &Buffered,
 ) -> Result<Pieces, Rejection> {
+    // Whoever is answered meanwhile may have nothing to say for long; the deadline holds for them too.
+    let both_ways = binding.method.server_streaming;
+    let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
+    let reader = BodyReader::new(body, config.upload_bytes_max, idle, buffered)?;
+    let sequence = Sequence::new(&binding.request, input);
     let is_lines = match essence(headers).as_str() {
         "" | "application/json" => false,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
         essence if essence.ends_with("+json") => false,
         MULTIPART => {
-            let reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout(), buffered)?;
-            let parts = Multipart::new(content_type(headers), reader)?;
-            return Ok(Pieces::new(None, Each { sequence: Sequence::new(&binding.request, input), parts }));
+            let parts = Multipart::new(content_type(headers), reader, config.body_bytes_max)?;
+            return Ok(Pieces::new(None, Each { sequence, parts }));
         }
         _ => return Err(unsupported(content_type(headers))),
     };
-    // Whoever is answered meanwhile may have nothing to say for long; the deadline holds for them too.
-    let both_ways = binding.method.server_streaming;
-    let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
-    let reader = BodyReader::new(body, config.upload_bytes_max, idle, buffered)?;
     let message_bytes_max = usize::try_from(config.body_bytes_max).unwrap_or(usize::MAX);
     let values = Values::new(message_bytes_max, is_lines);
-    let sequence = Sequence::new(&binding.request, input);
     Ok(Pieces::new(None, Json { sequence, reader, values, ended: false }))
 }
 
@@ -172,6 +171,7 @@ fn unsupported(content_type: &str) -> Rejection {
 
 /// Path and query go into the first message, with the first piece of the body.
 async fn upload(
+    config: &Config,
     binding: &Binding,
     input: Input<'_>,
     content_type: &str,
@@ -179,7 +179,8 @@ async fn upload(
 ) -> Result<Messages, Rejection> {
     let (plan, streaming) = (&binding.request, binding.method.client_streaming);
     if content_type.to_ascii_lowercase().starts_with(MULTIPART) {
-        return form::upload(plan, streaming, input, Multipart::new(content_type, reader)?).await;
+        let parts = Multipart::new(content_type, reader, config.body_bytes_max)?;
+        return form::upload(plan, streaming, input, parts).await;
     }
     let first = |data| {
         let body = HttpBody { content_type: content_type.to_owned(), data };

@@ -35,7 +35,7 @@ struct Form {
 pub(super) async fn message(plan: &RequestPlan, input: Input<'_>, mut parts: Multipart) -> Result<Bytes, Rejection> {
     let mut form = Form::default();
     while let Some(part) = parts.part().await? {
-        let data = all(&mut parts).await?;
+        let data = parts.whole().await?;
         form.add(plan, part, data);
     }
     let given = |(name, _): &&(String, String)| form.named.contains(name);
@@ -93,7 +93,7 @@ pub(super) async fn upload(
         if !part.is_text() {
             break part.content_type;
         }
-        let data = all(&mut parts).await?;
+        let data = parts.whole().await?;
         let text = text(&part.name, &data).map_err(|violation| Rejection::violations(vec![violation]))?;
         texts.push((part.name, text));
     };
@@ -139,17 +139,9 @@ impl Source for Each {
         if self.parts.part().await?.is_none() {
             return Ok(None);
         }
-        let data = all(&mut self.parts).await?;
+        let data = self.parts.whole().await?;
         Ok(Some((self.sequence.message(Payload::Json(data))?, self.parts.split(0))))
     }
-}
-
-async fn all(parts: &mut Multipart) -> Result<Bytes, Rejection> {
-    let mut all = Vec::new();
-    while let Some(data) = parts.next().await? {
-        all.extend_from_slice(&data);
-    }
-    Ok(all.into())
 }
 
 fn text(name: &str, data: &[u8]) -> Result<String, Violation> {

@@ -18,7 +18,7 @@ async fn read(content_type: &str, body: &[u8], step: usize) -> Result<Vec<(Part,
     let (body, head) = (Body::new(StreamBody::new(body)), Request::new(()).into_parts().0);
     let buffered = Budget::new(1 << 20).begin(&head);
     let reader = BodyReader::new(body, 1 << 20, Duration::from_secs(5), &buffered).map_err(message)?;
-    let mut multipart = Multipart::new(content_type, reader).map_err(message)?;
+    let mut multipart = Multipart::new(content_type, reader, 1 << 20).map_err(message)?;
     let mut parts = Vec::new();
     while let Some(part) = multipart.part().await.map_err(message)? {
         let mut data = Vec::new();
