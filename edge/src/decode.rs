@@ -38,7 +38,7 @@ pub(crate) enum Messages {
 /// what is no stream is gathered whole, and `buffered` is to be kept for as long as it is.
 ///
 /// # Errors
-/// 400 with field violations, 408, 413, 415, 503.
+/// 400 with field violations, 408, 413, 415, 429, 503.
 pub(crate) async fn decode(
     config: &Config,
     head: &Parts,

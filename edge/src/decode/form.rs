@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
+use malla_transcode::VIOLATIONS_MAX;
 use serde_json::value::RawValue;
 
 use super::body::{Chunks, Gathered};
@@ -41,6 +42,7 @@ pub(super) async fn message(plan: &RequestPlan, input: Input<'_>, mut parts: Mul
     let given = |(name, _): &&(String, String)| form.named.contains(name);
     form.violations.extend(form.texts.iter().filter(given).map(|(name, _)| twice(name)));
     if !form.violations.is_empty() {
+        form.violations.truncate(VIOLATIONS_MAX);
         return Err(Rejection::violations(form.violations));
     }
     let json = if form.json.is_empty() { String::new() } else { format!("{{{}}}", form.json) };

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
+use malla_transcode::VIOLATIONS_MAX;
 use serde_json::{Value, json};
 
 use super::*;
@@ -463,6 +464,12 @@ async fn forms_with_files_become_fields() {
         let (status, body) = answer(&edge, asked).await;
         assert_eq!((status, body["message"].as_str()), (400, Some(message)));
     }
+}
+
+#[tokio::test]
+async fn a_form_has_only_so_many_violations() {
+    let (_, body) = answer(&edge(config()), form("POST", "/v1/echo", &[("data", JSON, "{"); 100])).await;
+    assert_eq!(body["details"][0]["field_violations"].as_array().unwrap().len(), VIOLATIONS_MAX);
 }
 
 /// Each part is as large as other bodies at most, all together as uploads.
