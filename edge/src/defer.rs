@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyStream, Full, StreamBody};
 use malla_runtime::auth::Caller;
+use malla_runtime::call::Call;
 use malla_runtime::link;
 use malla_runtime::policy::Access;
 use prost::Message as _;
@@ -89,6 +90,8 @@ pub(crate) enum Outcome<T, A> {
 pub(crate) struct Offer<'e> {
     deferral: &'e dyn Deferral,
     call: Deferred,
+    /// The request's, of which request id and trace are passed on.
+    headers: &'e HeaderMap,
     /// The client would rather have it deferred.
     asked: bool,
 }
@@ -99,7 +102,7 @@ impl<'e> Offer<'e> {
     pub(crate) fn make(
         edge: &'e Shared,
         method: &Method,
-        head: &Parts,
+        head: &'e Parts,
         caller: &Caller,
         message: Option<Bytes>,
         metadata: &mut HeaderMap,
@@ -117,14 +120,17 @@ impl<'e> Offer<'e> {
         metadata.insert(KEY, HeaderValue::from_str(&key).ok()?);
         let (method, response_type) = (method.name().to_owned(), method.response_type.clone());
         let call = Deferred { method, request, response_type, caller, key };
-        Some(Self { deferral: deferral.as_ref(), call, asked: headers::prefers_async(&head.headers) })
+        let asked = headers::prefers_async(&head.headers);
+        Some(Self { deferral: deferral.as_ref(), call, headers: &head.headers, asked })
     }
 
     async fn accept(self) -> Result<Accepted, Rejection> {
-        let Self { deferral, call, asked } = self;
+        let Self { deferral, call, headers, asked } = self;
         let key = call.key.clone();
-        let accepting = tokio::time::timeout(ACCEPT_TIMEOUT, deferral.accept(call)).await;
-        let accepted = accepting.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
+        let deadline = Instant::now() + ACCEPT_TIMEOUT;
+        let accepting = Call::new(Some(deadline), headers).scope(deferral.accept(call));
+        let accepted = tokio::time::timeout_at(deadline, accepting).await;
+        let accepted = accepted.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
         let operation = accepted.map_err(Rejection::backend)?;
         let name = Named::decode(operation.clone()).map_err(|_| unreadable())?.name;
         let location = deferral.location(&name);
