@@ -13,7 +13,7 @@ use tonic::Code;
 use tonic::body::Body;
 
 use crate::buffered::Buffered;
-use crate::codec::{HttpBody, Input, Payload, RequestPlan};
+use crate::codec::{self, Input, Payload, RequestPlan};
 use crate::coding;
 use crate::config::Config;
 use crate::load::Binding;
@@ -58,17 +58,19 @@ pub(crate) async fn decode(
         return stream(config, &head.headers, body, binding, input, buffered).map(Messages::Pieces);
     }
     let mut reader = reader(config, head, body, config.body_bytes_max, buffered)?;
+    let text;
     let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
         let parts = Multipart::new(content_type(&head.headers), reader, config.body_bytes_max)?;
         return form::message(plan, input, parts).await.map(Messages::One);
     } else if plan.has_body() {
-        payload(plan, &head.headers, reader.all().await?)?
+        text = reader.all().await?;
+        payload(plan, &head.headers, &text)?
     } else if reader.next().await?.is_some() {
         return Err(Rejection::field("", "this call takes no body"));
     } else {
         Payload::Empty
     };
-    let mut message = plan.decode(input, payload).map_err(Rejection::violations)?;
+    let mut message = codec::decode(plan, input, payload).map_err(Rejection::violations)?;
     if let (Some(field), Some(id)) = (binding.resume, head.headers.get("last-event-id")) {
         message = resumed(message, field, id)?;
     }
@@ -128,7 +130,7 @@ fn reader(
 }
 
 /// Tells what a body is.
-fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Payload, Rejection> {
+fn payload<'t>(plan: &RequestPlan, headers: &HeaderMap, text: &'t [u8]) -> Result<Payload<'t>, Rejection> {
     if text.is_empty() {
         return Ok(Payload::Empty);
     }
@@ -142,7 +144,7 @@ fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Paylo
         "" | "application/json" => Ok(Payload::Json(text)),
         essence if essence.ends_with("+json") => Ok(Payload::Json(text)),
         // What curl calls everything that -d sends.
-        "application/x-www-form-urlencoded" if plan.is_lenient() && looks_like_json(&text) => Ok(Payload::Json(text)),
+        "application/x-www-form-urlencoded" if plan.is_lenient() && looks_like_json(text) => Ok(Payload::Json(text)),
         "application/x-www-form-urlencoded" => Ok(Payload::Form(text)),
         _ if plan.is_lenient() => Ok(Payload::Json(text)),
         _ => Err(unsupported(content_type)),
@@ -182,14 +184,12 @@ async fn upload(
         let parts = Multipart::new(content_type, reader, config.body_bytes_max)?;
         return form::upload(plan, streaming, input, parts).await;
     }
-    let first = |data| {
-        let body = HttpBody { content_type: content_type.to_owned(), data };
-        plan.decode(input, Payload::Raw(body)).map_err(Rejection::violations)
-    };
+    let first =
+        |data: &Bytes| codec::decode(plan, input, Payload::Raw { content_type, data }).map_err(Rejection::violations);
     if !streaming {
-        return first(reader.all().await?).map(Messages::One);
+        return first(&reader.all().await?).map(Messages::One);
     }
     let mut data = Gathered::new(reader);
-    let first = first(data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default())?;
+    let first = first(&data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default())?;
     Ok(Messages::Pieces(Pieces::new(Some(first), Upload { plan: plan.clone(), data })))
 }

@@ -26,7 +26,7 @@ use tonic_types::pb;
 
 use crate::buffered::Buffered;
 use crate::call::headers;
-use crate::codec::{Output, ResponsePlan};
+use crate::codec::JsonPlan;
 use crate::decode::body::{BodyReader, Gathered};
 use crate::edge::Shared;
 use crate::encode::Answer;
@@ -186,9 +186,8 @@ pub(crate) struct Accepted {
 
 impl Accepted {
     /// 202, and where to look for the result. `plan` is of its route, which has one if it can be deferred.
-    pub(crate) fn as_rest(&self, plan: Option<&ResponsePlan>) -> Result<Answer, Rejection> {
-        let written = plan.map(|plan| plan.encode(self.operation.clone()));
-        let Some(Ok(Output::Json { text, .. })) = written else { return Err(unreadable()) };
+    pub(crate) fn as_rest(&self, plan: Option<&JsonPlan>) -> Result<Answer, Rejection> {
+        let Some(Ok(text)) = plan.map(|plan| plan.text(&self.operation)) else { return Err(unreadable()) };
         let mut answer = Answer::json(StatusCode::ACCEPTED, text);
         answer.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         let location = self.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok());

@@ -2,6 +2,7 @@
 //! go into `bytes`, `google.api.HttpBody` or a stream.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
@@ -13,7 +14,7 @@ use super::multipart::{Multipart, Part};
 use super::stream::{PIECE_BYTES_MAX, PIECE_BYTES_MIN, Piece, Sequence, Source, Upload};
 use super::{Messages, Pieces};
 use crate::buffered::Buffered;
-use crate::codec::{HttpBody, Input, Payload, RequestPlan, Violation};
+use crate::codec::{self, Input, Payload, RequestPlan, Violation};
 use crate::rejection::Rejection;
 
 /// What the parts of a form come to.
@@ -47,7 +48,8 @@ pub(super) async fn message(plan: &RequestPlan, input: Input<'_>, mut parts: Mul
     }
     let json = if form.json.is_empty() { String::new() } else { format!("{{{}}}", form.json) };
     let text = Serializer::new(String::new()).extend_pairs(form.texts).finish();
-    plan.decode(input, Payload::Parts { files: form.files, json, form: text }).map_err(Rejection::violations)
+    let payload = Payload::Parts { files: &form.files, json: json.as_bytes(), form: text.as_bytes() };
+    codec::decode(plan, input, payload).map_err(Rejection::violations)
 }
 
 impl Form {
@@ -56,7 +58,7 @@ impl Form {
         let outcome = match (part.is_text(), part.is_json()) {
             (true, _) => text(&name, &data).map(|text| self.texts.push((name, text))),
             (_, true) => self.json(&name, &data),
-            _ => self.file(plan, &name, HttpBody { content_type: part.content_type, data }),
+            _ => self.file(plan, &name, &part.content_type, &data),
         };
         self.violations.extend(outcome.err());
     }
@@ -72,10 +74,9 @@ impl Form {
         if self.named.insert(name.to_owned()) { Ok(()) } else { Err(twice(name)) }
     }
 
-    fn file(&mut self, plan: &RequestPlan, name: &str, file: HttpBody) -> Result<(), Violation> {
-        let file = plan.file(name, file)?;
-        self.files.extend(file.wire);
-        if self.named.insert(name.to_owned()) || file.repeats { Ok(()) } else { Err(twice(name)) }
+    fn file(&mut self, plan: &RequestPlan, name: &str, content_type: &str, data: &[u8]) -> Result<(), Violation> {
+        let repeats = plan.file(name, content_type, data, &mut self.files)?;
+        if self.named.insert(name.to_owned()) || repeats { Ok(()) } else { Err(twice(name)) }
     }
 }
 
@@ -84,7 +85,7 @@ impl Form {
 /// # Errors
 /// 400 with field violations, also when there is no file.
 pub(super) async fn upload(
-    plan: &RequestPlan,
+    plan: &Arc<RequestPlan>,
     streaming: bool,
     input: Input<'_>,
     mut parts: Multipart,
@@ -103,8 +104,8 @@ pub(super) async fn upload(
     let mut data = Gathered::new(OneFile(parts));
     let (bytes_min, bytes_max) = if streaming { (PIECE_BYTES_MIN, PIECE_BYTES_MAX) } else { (usize::MAX, usize::MAX) };
     let first = data.piece(bytes_min, bytes_max).await?.unwrap_or_default();
-    let payload = Payload::Raw(HttpBody { content_type, data: first });
-    let first = plan.decode(Input { query: &query, ..input }, payload).map_err(Rejection::violations)?;
+    let payload = Payload::Raw { content_type: &content_type, data: &first };
+    let first = codec::decode(plan, Input { query: &query, ..input }, payload).map_err(Rejection::violations)?;
     Ok(match streaming {
         true => Messages::Pieces(Pieces::new(Some(first), Upload { plan: plan.clone(), data })),
         false => Messages::One(first),
@@ -142,7 +143,7 @@ impl Source for Each {
             return Ok(None);
         }
         let data = self.parts.whole().await?;
-        Ok(Some((self.sequence.message(Payload::Json(data))?, self.parts.split(0))))
+        Ok(Some((self.sequence.message(Payload::Json(&data))?, self.parts.split(0))))
     }
 }
 

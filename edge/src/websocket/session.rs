@@ -26,9 +26,9 @@ use tonic::Status;
 
 use crate::buffered::Buffered;
 use crate::call::{self, Replied, Replies, Reply};
-use crate::codec::{HttpBody, Output, Payload, RequestPlan, ResponsePlan};
+use crate::codec::{Payload, RequestPlan, ResponsePlan};
 use crate::decode::{Messages, Piece, Pieces, Sequence, Source};
-use crate::encode::write;
+use crate::encode::unreadable;
 use crate::errors;
 use crate::load::Method;
 use crate::record::Record;
@@ -45,7 +45,7 @@ const CALL_FAILED: u16 = 4_000;
 /// What one WebSocket is about.
 pub(super) struct Session {
     pub(super) method: Arc<Method>,
-    pub(super) request: RequestPlan,
+    pub(super) request: Arc<RequestPlan>,
     pub(super) response: ResponsePlan,
     pub(super) sequence: Sequence,
     pub(super) metadata: HeaderMap,
@@ -262,12 +262,10 @@ impl Session {
             Some(left) => said.bytes_left = left,
             None => return Err(End::Failed(Rejection::too_large(self.upload_bytes_max))),
         }
-        let payload = match frame {
+        let payload = match &frame {
             Some(Ok(Message::Text(text))) if text.is_empty() => None,
-            Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.into())),
-            Some(Ok(Message::Binary(data))) if self.request.is_raw() => {
-                Some(Payload::Raw(HttpBody { content_type: String::new(), data }))
-            }
+            Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.as_bytes())),
+            Some(Ok(Message::Binary(data))) if self.request.is_raw() => Some(Payload::Raw { content_type: "", data }),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => {
                 return Err(End::Closed(CloseCode::Unsupported, "JSON is text, and raw bytes are binary"));
             }
@@ -296,9 +294,9 @@ impl Session {
     }
 
     fn frame(&self, message: Bytes) -> Result<Message, Rejection> {
-        match write(&self.response, message)? {
-            Output::Raw(body) => Ok(Message::Binary(body.data)),
-            Output::Json { text, .. } => match Utf8Bytes::try_from(text) {
+        match &self.response {
+            ResponsePlan::Raw(plan) => Ok(Message::Binary(plan.body(&message).map_err(unreadable)?.data)),
+            ResponsePlan::Json(plan) => match Utf8Bytes::try_from(plan.text(&message).map_err(unreadable)?) {
                 Ok(text) => Ok(Message::Text(text)),
                 Err(_) => Err(Rejection::new(Status::internal("the backend's answer cannot be read"))),
             },
