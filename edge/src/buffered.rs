@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::request::Parts;
 use malla_runtime::status;
 
+use crate::accept::Peer;
 use crate::rejection::Rejection;
 
 /// When a client that was turned away may come again.
@@ -16,7 +18,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<AtomicU64>);
 
-/// What one request holds, until all clones are dropped.
+/// What one request, or one message of a stream, holds until all clones are dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Buffered(Arc<Held>);
 
@@ -33,8 +35,9 @@ impl Budget {
     }
 
     /// Nothing yet, for one request, of a client that has a budget of its own, where clients are told apart.
-    pub(crate) fn begin(&self, client: Option<&Self>) -> Buffered {
-        Buffered(Arc::new(Held { all: self.clone(), client: client.cloned(), bytes: AtomicU64::new(0) }))
+    pub(crate) fn begin(&self, head: &Parts) -> Buffered {
+        let client = head.extensions.get::<Peer>().map(|peer| peer.places.buffered.clone());
+        Buffered(Arc::new(Held { all: self.clone(), client, bytes: AtomicU64::new(0) }))
     }
 
     /// Whether there was room for as many.
@@ -64,6 +67,13 @@ impl Buffered {
         }
         held.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// What is held but for the last `ahead` bytes, apart from now on: it goes along with the message that was made of it.
+    pub(crate) fn split(&self, ahead: usize) -> Self {
+        let Held { all, client, bytes } = &*self.0;
+        let held = bytes.fetch_min(ahead as u64, Ordering::Relaxed).saturating_sub(ahead as u64);
+        Self(Arc::new(Held { all: all.clone(), client: client.clone(), bytes: AtomicU64::new(held) }))
     }
 }
 

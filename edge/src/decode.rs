@@ -13,7 +13,7 @@ use tonic::Code;
 use tonic::body::Body;
 
 use crate::buffered::Buffered;
-use crate::codec::{HttpBody, Input, Payload, RequestPlan};
+use crate::codec::{self, Input, Payload, RequestPlan};
 use crate::coding;
 use crate::config::Config;
 use crate::load::Binding;
@@ -24,7 +24,7 @@ use multipart::Multipart;
 use stream::{Ended, Json, PIECE_BYTES_MAX, PIECE_BYTES_MIN, Upload};
 use values::Values;
 
-pub(crate) use stream::{Pieces, Sequence, Source};
+pub(crate) use stream::{Piece, Pieces, Sequence, Source};
 
 const MULTIPART: &str = "multipart/form-data";
 
@@ -34,11 +34,11 @@ pub(crate) enum Messages {
     Pieces(Pieces),
 }
 
-/// Reads a request as its binding has it. A stream is read on while the call is made; what is no stream is gathered whole,
-/// and `buffered` is to be kept for as long as it is.
+/// Reads a request as its binding has it. A stream is read on while the call is made, and holds what it has not passed on;
+/// what is no stream is gathered whole, and `buffered` is to be kept for as long as it is.
 ///
 /// # Errors
-/// 400 with field violations, 408, 413, 415, 503.
+/// 400 with field violations, 408, 413, 415, 429, 503.
 pub(crate) async fn decode(
     config: &Config,
     head: &Parts,
@@ -50,28 +50,27 @@ pub(crate) async fn decode(
     let plan = &binding.request;
     let input = Input { variables, query: head.uri.query().unwrap_or_default() };
     if plan.is_raw() {
-        let mut reader = reader(config, head, body, config.upload_bytes_max)?;
-        if !binding.method.client_streaming {
-            reader = reader.counted(buffered);
-        }
-        return upload(binding, input, content_type(&head.headers), reader).await;
+        let reader = reader(config, head, body, config.upload_bytes_max, buffered)?;
+        return upload(config, binding, input, content_type(&head.headers), reader).await;
     }
     if binding.method.client_streaming && plan.has_body() {
         let body = coding::decoded(&head.headers, body, config.upload_bytes_max)?;
-        return stream(config, &head.headers, body, binding, input).map(Messages::Pieces);
+        return stream(config, &head.headers, body, binding, input, buffered).map(Messages::Pieces);
     }
-    let mut reader = reader(config, head, body, config.body_bytes_max)?.counted(buffered);
+    let mut reader = reader(config, head, body, config.body_bytes_max, buffered)?;
+    let text;
     let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
-        let parts = Multipart::new(content_type(&head.headers), reader)?;
+        let parts = Multipart::new(content_type(&head.headers), reader, config.body_bytes_max)?;
         return form::message(plan, input, parts).await.map(Messages::One);
     } else if plan.has_body() {
-        payload(plan, &head.headers, reader.all().await?)?
+        text = reader.all().await?;
+        payload(plan, &head.headers, &text)?
     } else if reader.next().await?.is_some() {
         return Err(Rejection::field("", "this call takes no body"));
     } else {
         Payload::Empty
     };
-    let mut message = plan.decode(input, payload).map_err(Rejection::violations)?;
+    let mut message = codec::decode(plan, input, payload).map_err(Rejection::violations)?;
     if let (Some(field), Some(id)) = (binding.resume, head.headers.get("last-event-id")) {
         message = resumed(message, field, id)?;
     }
@@ -97,34 +96,41 @@ fn stream(
     body: Body,
     binding: &Binding,
     input: Input<'_>,
+    buffered: &Buffered,
 ) -> Result<Pieces, Rejection> {
+    // Whoever is answered meanwhile may have nothing to say for long; the deadline holds for them too.
+    let both_ways = binding.method.server_streaming;
+    let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
+    let reader = BodyReader::new(body, config.upload_bytes_max, idle, buffered)?;
+    let sequence = Sequence::new(&binding.request, input);
     let is_lines = match essence(headers).as_str() {
         "" | "application/json" => false,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
         essence if essence.ends_with("+json") => false,
         MULTIPART => {
-            let reader = BodyReader::new(body, config.body_bytes_max, config.body_idle_timeout())?;
-            let parts = Multipart::new(content_type(headers), reader)?;
-            return Ok(Pieces::new(None, Each { sequence: Sequence::new(&binding.request, input), parts }));
+            let parts = Multipart::new(content_type(headers), reader, config.body_bytes_max)?;
+            return Ok(Pieces::new(None, Each { sequence, parts }));
         }
         _ => return Err(unsupported(content_type(headers))),
     };
-    // Whoever is answered meanwhile may have nothing to say for long; the deadline holds for them too.
-    let both_ways = binding.method.server_streaming;
-    let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
-    let reader = BodyReader::new(body, config.upload_bytes_max, idle)?;
     let message_bytes_max = usize::try_from(config.body_bytes_max).unwrap_or(usize::MAX);
     let values = Values::new(message_bytes_max, is_lines);
-    let sequence = Sequence::new(&binding.request, input);
     Ok(Pieces::new(None, Json { sequence, reader, values, ended: false }))
 }
 
-fn reader(config: &Config, head: &Parts, body: Body, bytes_max: u64) -> Result<BodyReader, Rejection> {
-    BodyReader::new(coding::decoded(&head.headers, body, bytes_max)?, bytes_max, config.body_idle_timeout())
+fn reader(
+    config: &Config,
+    head: &Parts,
+    body: Body,
+    bytes_max: u64,
+    buffered: &Buffered,
+) -> Result<BodyReader, Rejection> {
+    let body = coding::decoded(&head.headers, body, bytes_max)?;
+    BodyReader::new(body, bytes_max, config.body_idle_timeout(), buffered)
 }
 
 /// Tells what a body is.
-fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Payload, Rejection> {
+fn payload<'t>(plan: &RequestPlan, headers: &HeaderMap, text: &'t [u8]) -> Result<Payload<'t>, Rejection> {
     if text.is_empty() {
         return Ok(Payload::Empty);
     }
@@ -138,7 +144,7 @@ fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Paylo
         "" | "application/json" => Ok(Payload::Json(text)),
         essence if essence.ends_with("+json") => Ok(Payload::Json(text)),
         // What curl calls everything that -d sends.
-        "application/x-www-form-urlencoded" if plan.is_lenient() && looks_like_json(&text) => Ok(Payload::Json(text)),
+        "application/x-www-form-urlencoded" if plan.is_lenient() && looks_like_json(text) => Ok(Payload::Json(text)),
         "application/x-www-form-urlencoded" => Ok(Payload::Form(text)),
         _ if plan.is_lenient() => Ok(Payload::Json(text)),
         _ => Err(unsupported(content_type)),
@@ -167,6 +173,7 @@ fn unsupported(content_type: &str) -> Rejection {
 
 /// Path and query go into the first message, with the first piece of the body.
 async fn upload(
+    config: &Config,
     binding: &Binding,
     input: Input<'_>,
     content_type: &str,
@@ -174,16 +181,15 @@ async fn upload(
 ) -> Result<Messages, Rejection> {
     let (plan, streaming) = (&binding.request, binding.method.client_streaming);
     if content_type.to_ascii_lowercase().starts_with(MULTIPART) {
-        return form::upload(plan, streaming, input, Multipart::new(content_type, reader)?).await;
+        let parts = Multipart::new(content_type, reader, config.body_bytes_max)?;
+        return form::upload(plan, streaming, input, parts).await;
     }
-    let first = |data| {
-        let body = HttpBody { content_type: content_type.to_owned(), data };
-        plan.decode(input, Payload::Raw(body)).map_err(Rejection::violations)
-    };
+    let first =
+        |data: &Bytes| codec::decode(plan, input, Payload::Raw { content_type, data }).map_err(Rejection::violations);
     if !streaming {
-        return first(reader.all().await?).map(Messages::One);
+        return first(&reader.all().await?).map(Messages::One);
     }
     let mut data = Gathered::new(reader);
-    let first = first(data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default())?;
+    let first = first(&data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?.unwrap_or_default())?;
     Ok(Messages::Pieces(Pieces::new(Some(first), Upload { plan: plan.clone(), data })))
 }

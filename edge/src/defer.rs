@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{Full, StreamBody};
+use http_body_util::{BodyStream, Full, StreamBody};
 use malla_runtime::auth::Caller;
+use malla_runtime::call::Call;
 use malla_runtime::link;
 use malla_runtime::policy::Access;
 use prost::Message as _;
@@ -25,8 +26,8 @@ use tonic_types::pb;
 
 use crate::buffered::Buffered;
 use crate::call::headers;
-use crate::codec::{Output, ResponsePlan};
-use crate::decode::body::BodyReader;
+use crate::codec::JsonPlan;
+use crate::decode::body::{BodyReader, Gathered};
 use crate::edge::Shared;
 use crate::encode::Answer;
 use crate::key::KEY;
@@ -89,6 +90,8 @@ pub(crate) enum Outcome<T, A> {
 pub(crate) struct Offer<'e> {
     deferral: &'e dyn Deferral,
     call: Deferred,
+    /// The request's, of which request id and trace are passed on.
+    headers: &'e HeaderMap,
     /// The client would rather have it deferred.
     asked: bool,
 }
@@ -99,7 +102,7 @@ impl<'e> Offer<'e> {
     pub(crate) fn make(
         edge: &'e Shared,
         method: &Method,
-        head: &Parts,
+        head: &'e Parts,
         caller: &Caller,
         message: Option<Bytes>,
         metadata: &mut HeaderMap,
@@ -117,14 +120,17 @@ impl<'e> Offer<'e> {
         metadata.insert(KEY, HeaderValue::from_str(&key).ok()?);
         let (method, response_type) = (method.name().to_owned(), method.response_type.clone());
         let call = Deferred { method, request, response_type, caller, key };
-        Some(Self { deferral: deferral.as_ref(), call, asked: headers::prefers_async(&head.headers) })
+        let asked = headers::prefers_async(&head.headers);
+        Some(Self { deferral: deferral.as_ref(), call, headers: &head.headers, asked })
     }
 
     async fn accept(self) -> Result<Accepted, Rejection> {
-        let Self { deferral, call, asked } = self;
+        let Self { deferral, call, headers, asked } = self;
         let key = call.key.clone();
-        let accepting = tokio::time::timeout(ACCEPT_TIMEOUT, deferral.accept(call)).await;
-        let accepted = accepting.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
+        let deadline = Instant::now() + ACCEPT_TIMEOUT;
+        let accepting = Call::new(Some(deadline), headers).scope(deferral.accept(call));
+        let accepted = tokio::time::timeout_at(deadline, accepting).await;
+        let accepted = accepted.unwrap_or_else(|_| Err(Status::unavailable("the call could not be accepted in time")));
         let operation = accepted.map_err(Rejection::backend)?;
         let name = Named::decode(operation.clone()).map_err(|_| unreadable())?.name;
         let location = deferral.location(&name);
@@ -180,9 +186,8 @@ pub(crate) struct Accepted {
 
 impl Accepted {
     /// 202, and where to look for the result. `plan` is of its route, which has one if it can be deferred.
-    pub(crate) fn as_rest(&self, plan: Option<&ResponsePlan>) -> Result<Answer, Rejection> {
-        let written = plan.map(|plan| plan.encode(self.operation.clone()));
-        let Some(Ok(Output::Json { text, .. })) = written else { return Err(unreadable()) };
+    pub(crate) fn as_rest(&self, plan: Option<&JsonPlan>) -> Result<Answer, Rejection> {
+        let Some(Ok(text)) = plan.map(|plan| plan.text(&self.operation)) else { return Err(unreadable()) };
         let mut answer = Answer::json(StatusCode::ACCEPTED, text);
         answer.headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         let location = self.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok());
@@ -229,7 +234,7 @@ impl Accepted {
 /// those that are too large for later are passed on, but not offered.
 ///
 /// # Errors
-/// 413, 408, what broke the request off, and when too much is held.
+/// 408, what broke the request off, and when too much is held.
 pub(crate) async fn read_whole(
     edge: &Shared,
     method: &Method,
@@ -240,17 +245,22 @@ pub(crate) async fn read_whole(
     if edge.deferral.is_none() || !method.deferrable || method.client_streaming {
         return Ok((None, body));
     }
-    let limit = (edge.config.message_bytes_max + FRAME_BYTES) as u64;
-    let mut reader = BodyReader::new(body, limit, edge.config.body_idle_timeout())?.counted(buffered);
-    let read = tokio::time::timeout_at(deadline, reader.all()).await;
-    let whole = read.map_err(|_| Rejection::too_slow())??;
-    let message = match whole.split_first_chunk::<FRAME_BYTES>() {
+    let reader = BodyReader::new(body, u64::MAX, edge.config.body_idle_timeout(), buffered)?;
+    let mut gathered = Gathered::new(reader);
+    let reading = gathered.piece(FRAME_BYTES + REQUEST_BYTES_MAX + 1, usize::MAX);
+    let read = tokio::time::timeout_at(deadline, reading).await.map_err(|_| Rejection::too_slow())??;
+    let read = read.unwrap_or_default();
+    if read.len() > FRAME_BYTES + REQUEST_BYTES_MAX {
+        let begun = stream::iter([Ok(Frame::data(read))]);
+        return Ok((None, Body::new(StreamBody::new(begun.chain(BodyStream::new(gathered.rest()))))));
+    }
+    let message = match read.split_first_chunk::<FRAME_BYTES>() {
         Some(([0, length @ ..], rest)) if u32::from_be_bytes(*length) as usize == rest.len() => {
-            Some(whole.slice(FRAME_BYTES..))
+            Some(read.slice(FRAME_BYTES..))
         }
         _ => None,
     };
-    Ok((message, Body::new(Full::new(whole))))
+    Ok((message, Body::new(Full::new(read))))
 }
 
 /// The field of an operation the edge looks at.

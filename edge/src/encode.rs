@@ -9,11 +9,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Full, StreamBody};
+use malla_transcode::json::EncodeError;
 use tonic::Status;
 use tonic::body::Body;
 
 use crate::call::{Replied, Reply, headers};
-use crate::codec::{HttpBody, Output, ResponsePlan};
+use crate::codec::{HttpBody, ResponsePlan};
 use crate::load::Binding;
 use crate::rejection::{Rejection, Source};
 use frame::Format;
@@ -56,13 +57,15 @@ impl Answer {
 /// # Errors
 /// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
 pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms: Terms) -> Result<Answer, Rejection> {
-    let (plan, takes_trailers) = (&binding.response, terms.trailers);
+    let takes_trailers = terms.trailers;
     let success = headers::status(&reply.headers).unwrap_or(binding.success);
     let is_stream = matches!(reply.messages, Replied::Stream(_));
-    let mut answer = match reply.messages {
-        Replied::One(message) => one(plan, success, head, message)?,
-        Replied::Stream(messages) if plan.is_raw() => stream::raw(plan.clone(), success, messages, terms).await?,
-        Replied::Stream(messages) => {
+    let mut answer = match (reply.messages, &binding.response) {
+        (Replied::One(message), plan) => one(plan, success, head, &message)?,
+        (Replied::Stream(messages), ResponsePlan::Raw(plan)) => {
+            stream::raw(plan.clone(), success, messages, terms).await?
+        }
+        (Replied::Stream(messages), ResponsePlan::Json(plan)) => {
             stream::json(plan.clone(), success, Format::of(&head.headers), messages, terms).await?
         }
     };
@@ -93,23 +96,24 @@ fn with_trailers(mut answer: Answer, takes_trailers: bool, received: &HeaderMap)
     Answer { body: Body::new(StreamBody::new(frames)), ..answer }
 }
 
-fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: Bytes) -> Result<Answer, Rejection> {
-    let output = write(plan, message).map_err(broken)?;
-    Ok(match output {
-        _ if matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Answer::empty(success),
-        Output::Json { text, next_page_token, .. } => {
-            let mut answer = Answer::json(success, text);
-            let in_query = matches!(head.method, Method::GET | Method::HEAD) && !next_page_token.is_empty();
-            if let Some(link) = in_query.then(|| next_page(&head.uri, &next_page_token)).flatten() {
+fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: &Bytes) -> Result<Answer, Rejection> {
+    let answer = match plan {
+        ResponsePlan::Json(plan) => {
+            let mut answer = Answer::json(success, plan.text(message).map_err(unreadable).map_err(broken)?);
+            let token = plan.next_page_token(message);
+            let in_query = matches!(head.method, Method::GET | Method::HEAD) && !token.is_empty();
+            if let Some(link) = in_query.then(|| next_page(&head.uri, token)).flatten() {
                 answer.headers.insert(header::LINK, link);
             }
             answer
         }
-        Output::Raw(body) => {
-            let content_type = media_type(&body);
-            Answer::full(success, content_type, body.data)
+        ResponsePlan::Raw(plan) => {
+            let body = plan.body(message).map_err(unreadable).map_err(broken)?;
+            Answer::full(success, media_type(&body), body.data)
         }
-    })
+    };
+    let bare = matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    Ok(if bare { Answer::empty(success) } else { answer })
 }
 
 /// `Link` to the next page (RFC 8288): the same request with another `page_token`.
@@ -134,12 +138,10 @@ fn media_type(body: &HttpBody) -> HeaderValue {
     HeaderValue::from_str(&body.content_type).unwrap_or(OCTETS)
 }
 
-/// Writes one message; the client learns only that the backend is at fault.
-pub(crate) fn write(plan: &ResponsePlan, message: Bytes) -> Result<Output, Status> {
-    plan.encode(message).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
-        Status::internal("the backend's answer cannot be read")
-    })
+/// What the client is told of an answer that cannot be written: only that the backend is at fault.
+pub(crate) fn unreadable(error: EncodeError) -> Status {
+    tracing::error!(%error, "an answer cannot be written");
+    Status::internal("the backend's answer cannot be read")
 }
 
 fn broken(status: Status) -> Rejection {

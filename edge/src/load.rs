@@ -11,7 +11,7 @@ use http::uri::PathAndQuery;
 use malla_runtime::link::{AddressError, Link};
 use malla_runtime::policy::{Access, Binding as BindingPolicy, Keys, MethodPolicy, Policies};
 use malla_transcode::Schema;
-use malla_transcode::bind::RequestOptions;
+use malla_transcode::bind::{self, RequestOptions};
 use malla_transcode::check::{self, Code, Route, Severity};
 use malla_transcode::percent::Keep;
 use malla_transcode::rule::{self, ConfigRule};
@@ -21,7 +21,7 @@ use prost::Message as _;
 use tonic::service::Routes;
 
 use crate::call::retry::{Budget, Budgets};
-use crate::codec::{Details, RequestPlan, ResponsePlan, Types};
+use crate::codec::{Details, JsonPlan, RequestPlan, ResponsePlan, Types};
 use crate::config::{Config, ControlCharacters, Options, Unknown};
 use crate::defer::OPERATION;
 use crate::errors::Writer;
@@ -130,7 +130,7 @@ impl Method {
 #[derive(Debug)]
 pub(crate) struct Binding {
     pub(crate) method: Arc<Method>,
-    pub(crate) request: RequestPlan,
+    pub(crate) request: Arc<RequestPlan>,
     pub(crate) response: ResponsePlan,
     pub(crate) success: StatusCode,
     pub(crate) declared: Declared,
@@ -139,7 +139,7 @@ pub(crate) struct Binding {
     /// Writes its errors.
     pub(crate) errors: Arc<Writer>,
     /// Writes what stands for a call that is carried out later, where it may be.
-    pub(crate) operation: Option<ResponsePlan>,
+    pub(crate) operation: Option<JsonPlan>,
     /// The number of the request's field for the id of the last event that a client has seen.
     pub(crate) resume: Option<u32>,
 }
@@ -448,7 +448,7 @@ impl Tabling<'_, '_> {
             refuse_control_characters: own.control_characters == ControlCharacters::Refuse,
         };
         let schema = &rpc.source.schema;
-        let mut response = ResponsePlan::new(schema.clone(), route, &own.json, self.types);
+        let mut response = bind::ResponsePlan::new(schema.clone(), route, self.types.options(&own.json));
         if !rpc.policy.event_id_field.is_empty() {
             let path = &rpc.policy.event_id_field;
             response =
@@ -459,12 +459,12 @@ impl Tabling<'_, '_> {
         let rule = &route.declared.binding;
         Ok(Binding {
             method: rpc.method.clone(),
-            request: RequestPlan::compile(schema.clone(), route, request)?,
-            response,
+            request: Arc::new(RequestPlan::compile(schema.clone(), route, request)?),
+            response: response.into(),
             success: success.map_err(|error| vec![error.to_string()])?,
             schema: schema.clone(),
             errors: Arc::new(Writer { details: Details::new(self.types, &own.json), style: own.errors }),
-            operation: operation.map(|(schema, id)| ResponsePlan::whole(schema, id, &own.json, self.types)),
+            operation: operation.map(|(schema, id)| JsonPlan::whole(schema, id, &own.json, self.types)),
             resume: resume(rpc, route).map_err(|problem| vec![problem])?,
             declared: Declared {
                 body: rule.body.clone(),

@@ -18,7 +18,6 @@ use tonic::body::Body;
 use tracing::{Instrument as _, Span, field};
 
 use crate::accept::{self, Peer};
-use crate::buffered::Buffered;
 use crate::call::{self, headers};
 use crate::coding;
 use crate::cors::Page;
@@ -163,7 +162,7 @@ async fn transcoded(
     record: &mut Record,
 ) -> Result<Answer, Rejection> {
     let (method, deadline) = (&binding.method, *deadline);
-    let buffered = buffered(edge, head);
+    let buffered = edge.buffered.begin(head);
     let decoding = decode(&edge.config, head, body, binding, variables, &buffered);
     let messages = tokio::time::timeout_at(deadline, decoding).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
@@ -210,7 +209,7 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     let deadline = call::deadline(record.started, method, &caller, deadlines::timeout(&head.headers));
     record.ends_by(deadline);
     let mut headers = headers::pass(&head.headers, peer(head));
-    let buffered = buffered(edge, head);
+    let buffered = edge.buffered.begin(head);
     let (message, body) = defer::read_whole(edge, method, body, deadline, &buffered).await?;
     let offer = Offer::make(edge, method, head, &caller, message, &mut headers);
     let made = headers.get(KEY).filter(|_| !head.headers.contains_key(KEY)).cloned();
@@ -241,11 +240,6 @@ fn enter_own(places: &Limit, head: &Parts, record: &mut Record) -> Result<(), Re
     }
     record.hold(places.enter()?);
     Ok(())
-}
-
-/// What is held of this request, among its client's and among all.
-fn buffered(edge: &Shared, head: &Parts) -> Buffered {
-    edge.buffered.begin(head.extensions.get::<Peer>().map(|peer| &peer.places.buffered))
 }
 
 fn peer(head: &Parts) -> Option<SocketAddr> {

@@ -135,6 +135,7 @@ pub(crate) fn answer(
         frame_bytes_max: usize::try_from(edge.config.body_bytes_max).unwrap_or(usize::MAX),
         message_bytes_max: edge.config.message_bytes_max,
         upload_bytes_max: edge.config.upload_bytes_max,
+        buffered: edge.buffered.begin(head),
     };
     let (give, taken) = oneshot::channel();
     record.hand_over(give);

@@ -1,4 +1,5 @@
-//! How many connections each client has open, and how many were refused for that.
+//! What each client has: its open connections, places for its requests, and what is held of them; and how many
+//! connections were refused.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -32,7 +33,7 @@ pub(crate) struct Places {
     pub(crate) calls: Limit,
     /// For what the edge answers itself: a proxy that is at its limit of calls can still ask how the edge is.
     pub(crate) own: Limit,
-    /// Bytes of bodies that are gathered whole.
+    /// Bytes held of bodies.
     pub(crate) buffered: Budget,
 }
 

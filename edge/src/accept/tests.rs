@@ -372,43 +372,71 @@ async fn bodies_that_stall_are_given_up() {
     assert!(exchange(running.address, begun).await.starts_with("HTTP/1.1 408 "));
 }
 
-#[tokio::test]
-async fn bodies_of_requests_together_are_bounded() {
+/// Room for 1,000 bytes of bodies, of all or of each client, and what those get for whom there is none.
+fn narrow() -> [(Config, u16); 2] {
     let all = Config { buffered_bytes_max: 1_000, ..fixture::config() };
     let one_client = Config { buffered_bytes_per_ip_max: 1_000, ..fixture::config() };
-    for (config, status) in [(all, 503), (one_client, 429)] {
-        bodies_are_bounded(config, status).await;
+    [(all, 503), (one_client, 429)]
+}
+
+#[tokio::test]
+async fn bodies_of_requests_together_are_bounded() {
+    let json = format!("{{\"id\":\"{}\"}}", "a".repeat(800));
+    let form = format!("--b\r\ncontent-disposition: form-data; name=m\r\n\r\n{json}\r\n--b--\r\n");
+    for (config, status) in narrow() {
+        let running = start(config).await;
+        for (line, content_type, body, good) in [
+            ("POST /v1/echo", "application/json", &json, 201),
+            ("POST /v1/chat", "application/json", &json, 200),
+            ("POST /v1/chat", "application/x-ndjson", &json, 200),
+            ("POST /v1/chat", "multipart/form-data; boundary=b", &form, 200),
+            ("PUT /v1/files/a", "text/plain", &json, 200),
+        ] {
+            let length = body.len();
+            let head = format!("host: a\r\nconnection: close\r\ncontent-type: {content_type}\r\n");
+            let whole = format!("{line} HTTP/1.1\r\n{head}content-length: {length}\r\n\r\n{body}");
+            bodies_are_bounded(running.address, &whole, good, status).await;
+        }
     }
 }
 
-/// To 1,000 bytes at once.
-async fn bodies_are_bounded(config: Config, status: u16) {
-    let running = start(config).await;
-    let body = format!("{{\"id\":\"{}\"}}", "a".repeat(800));
-    let request = |body: &str| {
-        let length = body.len();
-        format!("POST /v1/echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
-    };
-    let whole = request(&body);
-    let (begun, rest) = whole.split_at(whole.len() - 1);
-    let mut first = TcpStream::connect(running.address).await.unwrap();
+/// A request that has not come to its end yet leaves no room for another like it.
+async fn bodies_are_bounded(address: SocketAddr, whole: &str, good: u16, status: u16) {
+    let (good, refusal) = (format!("HTTP/1.1 {good} "), format!("HTTP/1.1 {status} "));
+    let (begun, rest) = whole.split_at(whole.len() - 20);
+    let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(begun.as_bytes()).await.unwrap();
     let refused = async {
         loop {
-            let answer = exchange(running.address, &request(&body)).await;
-            if answer.starts_with(&format!("HTTP/1.1 {status} ")) {
+            let answer = exchange(address, whole).await;
+            if answer.starts_with(&refusal) {
                 return answer;
             }
         }
     };
-    let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
+    let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.expect(whole);
     assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
-    assert!(exchange(running.address, &request("{}")).await.starts_with("HTTP/1.1 201 "), "there is room for less");
+    let less = "POST /v1/echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+    assert!(exchange(address, less).await.starts_with("HTTP/1.1 201 "), "there is room for less");
     first.write_all(rest.as_bytes()).await.unwrap();
     let mut answer = String::new();
     first.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
-    assert!(exchange(running.address, &whole).await.starts_with("HTTP/1.1 201 "), "and again for as much");
+    assert!(answer.starts_with(&good), "{answer}");
+    assert!(exchange(address, whole).await.starts_with(&good), "and again for as much");
+}
+
+#[tokio::test]
+async fn what_was_passed_on_of_a_stream_is_held_no_more() {
+    for (config, _) in narrow() {
+        let running = start(config).await;
+        let (lines, mut response) = converse(running.address).await;
+        line(&mut response).await;
+        let said: &str = format!("{{\"id\":\"{}\"}}\n", "a".repeat(800)).leak();
+        for _ in 0..3 {
+            lines.send(said).unwrap();
+            assert_eq!(line(&mut response).await, said);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,11 @@
 //! The details of a `google.rpc.Status` as JSON, resolved from what the backends and Google's own protos declare.
 
-use bytes::Bytes;
 use prost::Message as _;
 use serde_json::Value;
 use tonic::Status;
 use tonic_types::pb;
 
-use super::{Output, ResponsePlan, Types};
+use super::{JsonPlan, Types};
 use crate::config::Json;
 
 #[cfg(test)]
@@ -16,14 +15,14 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Details {
     /// Of a `google.protobuf.Any`.
-    any: Option<ResponsePlan>,
+    any: Option<JsonPlan>,
 }
 
 impl Details {
     /// Writes details of these types.
     pub(crate) fn new(types: &Types, json: &Json) -> Self {
         let any = types.get("google.protobuf.Any");
-        Self { any: any.map(|(schema, id)| ResponsePlan::whole(schema, id, json, types)) }
+        Self { any: any.map(|(schema, id)| JsonPlan::whole(schema, id, json, types)) }
     }
 
     /// The details of a status; one of an unknown type stays opaque, and never costs the rest. Stack traces
@@ -31,11 +30,11 @@ impl Details {
     pub(crate) fn list(&self, status: &Status) -> Vec<Value> {
         let details = pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
         let details = details.iter().filter(|any| !any.type_url.ends_with("/google.rpc.DebugInfo"));
-        details.filter_map(|any| self.detail(any.encode_to_vec().into())).collect()
+        details.filter_map(|any| self.detail(&any.encode_to_vec())).collect()
     }
 
-    fn detail(&self, any: Bytes) -> Option<Value> {
-        let Ok(Output::Json { text, .. }) = self.any.as_ref()?.encode(any) else { return None };
+    fn detail(&self, any: &[u8]) -> Option<Value> {
+        let text = self.any.as_ref()?.text(any).ok()?;
         serde_json::from_slice(&text).ok()
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct BodyReader {
     bytes_max: u64,
     bytes_left: u64,
     idle: Duration,
-    buffered: Option<Buffered>,
+    buffered: Buffered,
 }
 
 /// Bytes that come bit by bit.
@@ -30,21 +30,21 @@ pub(crate) trait Chunks: Send + 'static {
     /// 408 when none came in time, 413 over the cap, 429 and 503 over those of the client's requests and of all, 400 when
     /// the body is malformed or was cut off.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Rejection>> + Send;
+
+    /// What is held of the bytes given out, but for the last `ahead`, of which no message was made yet.
+    fn split(&self, ahead: usize) -> Buffered;
 }
 
 impl BodyReader {
+    /// What is read counts among what requests hold.
+    ///
     /// # Errors
     /// 413 at once when the body's declared length is over the cap.
-    pub(crate) fn new(body: Body, bytes_max: u64, idle: Duration) -> Result<Self, Rejection> {
+    pub(crate) fn new(body: Body, bytes_max: u64, idle: Duration, buffered: &Buffered) -> Result<Self, Rejection> {
         if body.size_hint().lower() > bytes_max {
             return Err(Rejection::too_large(bytes_max));
         }
-        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle, buffered: None })
-    }
-
-    /// What is read is gathered, and counts among what requests hold.
-    pub(crate) fn counted(self, buffered: &Buffered) -> Self {
-        Self { buffered: Some(buffered.clone()), ..self }
+        Ok(Self { body, bytes_max, bytes_left: bytes_max, idle, buffered: buffered.clone() })
     }
 
     /// The whole body.
@@ -86,26 +86,28 @@ impl Chunks for BodyReader {
             let length = data.len() as u64;
             self.bytes_left =
                 self.bytes_left.checked_sub(length).ok_or_else(|| Rejection::too_large(self.bytes_max))?;
-            if let Some(buffered) = &self.buffered {
-                buffered.add(length)?;
-            }
+            self.buffered.add(length)?;
             if !data.is_empty() {
                 return Ok(Some(data));
             }
         }
     }
+
+    fn split(&self, ahead: usize) -> Buffered {
+        self.buffered.split(ahead)
+    }
 }
 
 /// Bytes in pieces of a size.
 #[derive(Debug)]
-pub(super) struct Gathered<C> {
+pub(crate) struct Gathered<C> {
     chunks: C,
     /// What was read beyond the last piece.
     ahead: BytesMut,
 }
 
 impl<C: Chunks> Gathered<C> {
-    pub(super) fn new(chunks: C) -> Self {
+    pub(crate) fn new(chunks: C) -> Self {
         Self { chunks, ahead: BytesMut::new() }
     }
 
@@ -113,7 +115,7 @@ impl<C: Chunks> Gathered<C> {
     ///
     /// # Errors
     /// As [`Chunks::next`].
-    pub(super) async fn piece(&mut self, bytes_min: usize, bytes_max: usize) -> Result<Option<Bytes>, Rejection> {
+    pub(crate) async fn piece(&mut self, bytes_min: usize, bytes_max: usize) -> Result<Option<Bytes>, Rejection> {
         while self.ahead.len() < bytes_min {
             match self.chunks.next().await? {
                 Some(data) => self.ahead.extend_from_slice(&data),
@@ -122,5 +124,17 @@ impl<C: Chunks> Gathered<C> {
         }
         let length = self.ahead.len().min(bytes_max);
         Ok(Some(self.ahead.split_to(length).freeze()).filter(|piece| !piece.is_empty()))
+    }
+
+    /// As [`Chunks::split`], of the pieces.
+    pub(super) fn split(&self) -> Buffered {
+        self.chunks.split(self.ahead.len())
+    }
+}
+
+impl Gathered<BodyReader> {
+    /// What comes behind the pieces, no longer held to any limit.
+    pub(crate) fn rest(self) -> Body {
+        self.chunks.body
     }
 }

@@ -2,16 +2,19 @@
 //! go into `bytes`, `google.api.HttpBody` or a stream.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use form_urlencoded::Serializer;
+use malla_transcode::VIOLATIONS_MAX;
 use serde_json::value::RawValue;
 
 use super::body::{Chunks, Gathered};
 use super::multipart::{Multipart, Part};
-use super::stream::{PIECE_BYTES_MAX, PIECE_BYTES_MIN, Sequence, Source, Upload};
+use super::stream::{PIECE_BYTES_MAX, PIECE_BYTES_MIN, Piece, Sequence, Source, Upload};
 use super::{Messages, Pieces};
-use crate::codec::{HttpBody, Input, Payload, RequestPlan, Violation};
+use crate::buffered::Buffered;
+use crate::codec::{self, Input, Payload, RequestPlan, Violation};
 use crate::rejection::Rejection;
 
 /// What the parts of a form come to.
@@ -34,17 +37,19 @@ struct Form {
 pub(super) async fn message(plan: &RequestPlan, input: Input<'_>, mut parts: Multipart) -> Result<Bytes, Rejection> {
     let mut form = Form::default();
     while let Some(part) = parts.part().await? {
-        let data = all(&mut parts).await?;
+        let data = parts.whole().await?;
         form.add(plan, part, data);
     }
     let given = |(name, _): &&(String, String)| form.named.contains(name);
     form.violations.extend(form.texts.iter().filter(given).map(|(name, _)| twice(name)));
     if !form.violations.is_empty() {
+        form.violations.truncate(VIOLATIONS_MAX);
         return Err(Rejection::violations(form.violations));
     }
     let json = if form.json.is_empty() { String::new() } else { format!("{{{}}}", form.json) };
     let text = Serializer::new(String::new()).extend_pairs(form.texts).finish();
-    plan.decode(input, Payload::Parts { files: form.files, json, form: text }).map_err(Rejection::violations)
+    let payload = Payload::Parts { files: &form.files, json: json.as_bytes(), form: text.as_bytes() };
+    codec::decode(plan, input, payload).map_err(Rejection::violations)
 }
 
 impl Form {
@@ -53,7 +58,7 @@ impl Form {
         let outcome = match (part.is_text(), part.is_json()) {
             (true, _) => text(&name, &data).map(|text| self.texts.push((name, text))),
             (_, true) => self.json(&name, &data),
-            _ => self.file(plan, &name, HttpBody { content_type: part.content_type, data }),
+            _ => self.file(plan, &name, &part.content_type, &data),
         };
         self.violations.extend(outcome.err());
     }
@@ -69,10 +74,9 @@ impl Form {
         if self.named.insert(name.to_owned()) { Ok(()) } else { Err(twice(name)) }
     }
 
-    fn file(&mut self, plan: &RequestPlan, name: &str, file: HttpBody) -> Result<(), Violation> {
-        let file = plan.file(name, file)?;
-        self.files.extend(file.wire);
-        if self.named.insert(name.to_owned()) || file.repeats { Ok(()) } else { Err(twice(name)) }
+    fn file(&mut self, plan: &RequestPlan, name: &str, content_type: &str, data: &[u8]) -> Result<(), Violation> {
+        let repeats = plan.file(name, content_type, data, &mut self.files)?;
+        if self.named.insert(name.to_owned()) || repeats { Ok(()) } else { Err(twice(name)) }
     }
 }
 
@@ -81,7 +85,7 @@ impl Form {
 /// # Errors
 /// 400 with field violations, also when there is no file.
 pub(super) async fn upload(
-    plan: &RequestPlan,
+    plan: &Arc<RequestPlan>,
     streaming: bool,
     input: Input<'_>,
     mut parts: Multipart,
@@ -92,7 +96,7 @@ pub(super) async fn upload(
         if !part.is_text() {
             break part.content_type;
         }
-        let data = all(&mut parts).await?;
+        let data = parts.whole().await?;
         let text = text(&part.name, &data).map_err(|violation| Rejection::violations(vec![violation]))?;
         texts.push((part.name, text));
     };
@@ -100,8 +104,8 @@ pub(super) async fn upload(
     let mut data = Gathered::new(OneFile(parts));
     let (bytes_min, bytes_max) = if streaming { (PIECE_BYTES_MIN, PIECE_BYTES_MAX) } else { (usize::MAX, usize::MAX) };
     let first = data.piece(bytes_min, bytes_max).await?.unwrap_or_default();
-    let payload = Payload::Raw(HttpBody { content_type, data: first });
-    let first = plan.decode(Input { query: &query, ..input }, payload).map_err(Rejection::violations)?;
+    let payload = Payload::Raw { content_type: &content_type, data: &first };
+    let first = codec::decode(plan, Input { query: &query, ..input }, payload).map_err(Rejection::violations)?;
     Ok(match streaming {
         true => Messages::Pieces(Pieces::new(Some(first), Upload { plan: plan.clone(), data })),
         false => Messages::One(first),
@@ -121,6 +125,10 @@ impl Chunks for OneFile {
             Some(part) => Err(Rejection::field(&part.name, "comes after the file, which must be the last part")),
         }
     }
+
+    fn split(&self, ahead: usize) -> Buffered {
+        self.0.split(ahead)
+    }
 }
 
 /// Each part is a message.
@@ -130,21 +138,13 @@ pub(super) struct Each {
 }
 
 impl Source for Each {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         if self.parts.part().await?.is_none() {
             return Ok(None);
         }
-        let data = all(&mut self.parts).await?;
-        self.sequence.message(Payload::Json(data)).map(Some)
+        let data = self.parts.whole().await?;
+        Ok(Some((self.sequence.message(Payload::Json(&data))?, self.parts.split(0))))
     }
-}
-
-async fn all(parts: &mut Multipart) -> Result<Bytes, Rejection> {
-    let mut all = Vec::new();
-    while let Some(data) = parts.next().await? {
-        all.extend_from_slice(&data);
-    }
-    Ok(all.into())
 }
 
 fn text(name: &str, data: &[u8]) -> Result<String, Violation> {

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::StatusCode;
 use memchr::memmem;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::body::{BodyReader, Chunks};
+use crate::buffered::Buffered;
 use crate::rejection::Rejection;
 
 #[cfg(test)]
@@ -21,6 +23,8 @@ const BOUNDARY_CHARS_MAX: usize = 70;
 #[derive(Debug)]
 pub(super) struct Multipart {
     reader: BodyReader,
+    /// Of a part that is read whole.
+    part_bytes_max: u64,
     /// What stands before each part: line end, two dashes, boundary.
     delimiter: Vec<u8>,
     ahead: BytesMut,
@@ -52,13 +56,14 @@ impl Part {
 impl Multipart {
     /// # Errors
     /// 400 for a content type without a boundary.
-    pub(super) fn new(content_type: &str, reader: BodyReader) -> Result<Self, Rejection> {
+    pub(super) fn new(content_type: &str, reader: BodyReader, part_bytes_max: u64) -> Result<Self, Rejection> {
         let boundary = parameter(content_type, "boundary").filter(|boundary| !boundary.is_empty());
         let boundary = boundary.filter(|boundary| boundary.len() <= BOUNDARY_CHARS_MAX);
         let boundary = boundary.ok_or_else(|| malformed("its content type has no boundary"))?;
         // As if a line had ended before: the first delimiter is then like the others.
         let ahead = BytesMut::from(&b"\r\n"[..]);
-        Ok(Self { reader, delimiter: format!("\r\n--{boundary}").into_bytes(), ahead, parts: 0, ended: false })
+        let delimiter = format!("\r\n--{boundary}").into_bytes();
+        Ok(Self { reader, part_bytes_max, delimiter, ahead, parts: 0, ended: false })
     }
 
     /// Goes on to the next part, past what is left of the present one; `None` behind the last.
@@ -92,6 +97,22 @@ impl Multipart {
         head_of(&head).map(Some)
     }
 
+    /// All data of the present part.
+    ///
+    /// # Errors
+    /// As [`Chunks::next`]; 413 for a part that is too large.
+    pub(super) async fn whole(&mut self) -> Result<Bytes, Rejection> {
+        let mut whole = BytesMut::new();
+        while let Some(data) = self.next().await? {
+            whole.extend_from_slice(&data);
+            if whole.len() as u64 > self.part_bytes_max {
+                let message = format!("a part is larger than {} bytes", self.part_bytes_max);
+                return Err(Rejection::http(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message));
+            }
+        }
+        Ok(whole.freeze())
+    }
+
     async fn at_least(&mut self, bytes: usize) -> Result<(), Rejection> {
         while self.ahead.len() < bytes {
             let data = self.reader.next().await?.ok_or_else(|| malformed("it ends before its last boundary"))?;
@@ -116,6 +137,10 @@ impl Chunks for Multipart {
             self.at_least(self.ahead.len() + 1).await?;
         }
         Ok(None)
+    }
+
+    fn split(&self, ahead: usize) -> Buffered {
+        self.reader.split(ahead + self.ahead.len())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Streams of messages, made from what a client sends while they are sent on.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::StatusCode;
@@ -9,7 +11,8 @@ use tonic::{Code, Status};
 
 use super::body::{BodyReader, Chunks, Gathered};
 use super::values::{self, Values};
-use crate::codec::{Input, Payload, RequestPlan, Violation};
+use crate::buffered::Buffered;
+use crate::codec::{self, Input, Payload, RequestPlan, Violation};
 use crate::rejection::Rejection;
 
 /// A raw upload is sent on in pieces of at least this, so that a client's tiny writes do not become tiny messages.
@@ -26,27 +29,34 @@ pub(crate) struct Pieces {
     pub(crate) cut: CancellationToken,
 }
 
+/// A message, and what is held for it until the next one is asked for: by then it was passed on.
+pub(crate) type Piece = (Bytes, Buffered);
+
 /// Where messages come from.
 pub(crate) trait Source: Send + 'static {
     /// The next message; `None` at the end.
     ///
     /// # Errors
     /// What breaks the stream off.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, Rejection>> + Send;
+    fn next(&mut self) -> impl Future<Output = Result<Option<Piece>, Rejection>> + Send;
 }
 
 impl Pieces {
     pub(crate) fn new(first: Option<Bytes>, source: impl Source) -> Self {
         let (report, broken) = oneshot::channel();
         let cut = CancellationToken::new();
-        let rest = stream::unfold((source, report, cut.clone()), async |(mut source, mut report, cut)| {
-            let message = tokio::select! {
-                message = source.next() => Some(message),
+        let rest = stream::unfold((source, report, cut.clone(), None), async |(mut source, mut report, cut, held)| {
+            drop(held);
+            let piece = tokio::select! {
+                piece = source.next() => Some(piece),
                 // The client has left, or has been answered.
                 () = report.closed() => None,
             };
-            match message {
-                Some(Ok(message)) => return Some((message?, (source, report, cut))),
+            match piece {
+                Some(Ok(piece)) => {
+                    let (message, held) = piece?;
+                    return Some((message, (source, report, cut, Some(held))));
+                }
                 Some(Err(rejection)) => drop(report.send(rejection)),
                 None => {}
             }
@@ -61,28 +71,32 @@ impl Pieces {
 pub(super) struct Ended;
 
 impl Source for Ended {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         Ok(None)
     }
 }
 
 /// What is left of a raw upload.
 pub(super) struct Upload<C> {
-    pub(super) plan: RequestPlan,
+    pub(super) plan: Arc<RequestPlan>,
     pub(super) data: Gathered<C>,
 }
 
 impl<C: Chunks> Source for Upload<C> {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         let piece = self.data.piece(PIECE_BYTES_MIN, PIECE_BYTES_MAX).await?;
-        Ok(piece.map(|piece| self.plan.piece(piece)))
+        Ok(piece.map(|piece| {
+            let mut message = Vec::with_capacity(piece.len());
+            self.plan.piece(&piece, &mut message);
+            (message.into(), self.data.split())
+        }))
     }
 }
 
 /// Makes messages one after another; path and query are the first one's.
 #[derive(Debug)]
 pub(crate) struct Sequence {
-    plan: RequestPlan,
+    plan: Arc<RequestPlan>,
     variables: Vec<String>,
     query: String,
     count: usize,
@@ -90,24 +104,24 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    pub(crate) fn new(plan: &RequestPlan, input: Input<'_>) -> Self {
+    pub(crate) fn new(plan: &Arc<RequestPlan>, input: Input<'_>) -> Self {
         let (variables, query) = (input.variables.to_vec(), input.query.to_owned());
         Self { plan: plan.clone(), variables, query, count: 0, is_first: true }
     }
 
     /// The first message needed no body; in what comes are all of the further ones.
     pub(crate) fn go_on(&mut self) {
-        (self.plan, self.count) = (self.plan.with_whole_body(), 0);
+        (self.plan, self.count) = (Arc::new(self.plan.with_whole_body()), 0);
     }
 
     /// Makes the next message.
     ///
     /// # Errors
     /// 400 with field violations, whose paths begin with the message's number, from 0.
-    pub(crate) fn message(&mut self, payload: Payload) -> Result<Bytes, Rejection> {
+    pub(crate) fn message(&mut self, payload: Payload<'_>) -> Result<Bytes, Rejection> {
         let message = match self.is_first {
-            true => self.plan.decode(Input { variables: &self.variables, query: &self.query }, payload),
-            false => self.plan.further(&self.variables, payload),
+            true => codec::decode(&self.plan, Input { variables: &self.variables, query: &self.query }, payload),
+            false => codec::further(&self.plan, &self.variables, payload),
         };
         let message = message.map_err(|violations| {
             let place = |Violation { field, description }| match field.as_str() {
@@ -130,10 +144,11 @@ pub(super) struct Json {
 }
 
 impl Source for Json {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         loop {
             if let Some(value) = self.values.next(self.ended).map_err(refused)? {
-                return self.sequence.message(Payload::Json(value)).map(Some);
+                let message = self.sequence.message(Payload::Json(&value))?;
+                return Ok(Some((message, self.reader.split(self.values.ahead()))));
             }
             if self.ended {
                 return Ok(None);

@@ -64,6 +64,11 @@ impl Values {
         self.ahead.extend_from_slice(data);
     }
 
+    /// How much came and was not given out yet.
+    pub(crate) fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
     /// The next value, once all of it is there; `None` until then. `ended` when nothing more comes.
     ///
     /// # Errors

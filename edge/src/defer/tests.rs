@@ -7,6 +7,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use http::Request;
 use http_body_util::BodyExt as _;
 use malla_runtime::auth::{self, Authenticator, Authority, Change};
+use malla_runtime::call;
 use malla_runtime::link::Link;
 use serde_json::{Value, json};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -21,6 +22,8 @@ use crate::fixture::{backend, config, deferring, descriptors, send};
 struct Keeper {
     refusal: Option<Code>,
     kept: Mutex<Vec<Deferred>>,
+    /// What the last one passed on.
+    passed_on: Mutex<HeaderMap>,
 }
 
 impl Deferral for Keeper {
@@ -28,7 +31,11 @@ impl Deferral for Keeper {
         self.kept.lock().unwrap().push(call);
         let operation = Named { name: "operations/1".into() }.encode_to_vec();
         let outcome = self.refusal.map_or(Ok(operation.into()), |code| Err(refusal(code)));
-        std::future::ready(outcome).boxed()
+        async {
+            Call::pass_on(&mut self.passed_on.lock().unwrap());
+            outcome
+        }
+        .boxed()
     }
 
     fn location(&self, name: &str) -> Option<String> {
@@ -46,7 +53,7 @@ fn refusal(code: Code) -> Status {
 }
 
 fn edge(reachable: bool, refusal: Option<Code>) -> (Edge, Arc<Keeper>) {
-    let keeper = Arc::new(Keeper { refusal, kept: Mutex::default() });
+    let keeper = Arc::new(Keeper { refusal, kept: Mutex::default(), passed_on: Mutex::default() });
     let mut backend = backend(descriptors("echo.proto"));
     if !reachable {
         backend.link = Link::remote("echo", &"http://127.0.0.1:1".parse().unwrap());
@@ -71,12 +78,16 @@ async fn answer(edge: &Edge, request: Request<Body>) -> (u16, HeaderMap, Value) 
 #[tokio::test]
 async fn a_call_whose_backend_is_not_reached_is_accepted() {
     let (edge, keeper) = edge(false, None);
-    let (status, headers, body) = answer(&edge, post(&[("idempotency-key", "\"k\"")], r#"{"id":"a"}"#)).await;
+    let asked = [("idempotency-key", "\"k\""), ("x-request-id", "r")];
+    let (status, headers, body) = answer(&edge, post(&asked, r#"{"id":"a"}"#)).await;
     assert_eq!((status, body), (202, json!({"name": "operations/1"})));
     for (name, value) in [("location", "/kept/operations/1"), ("retry-after", "2"), ("idempotency-key", "k")] {
         assert_eq!(headers[name], value);
     }
     assert!(!headers.contains_key("preference-applied"));
+    let passed_on = std::mem::take(&mut *keeper.passed_on.lock().unwrap());
+    assert_eq!(passed_on["x-request-id"], "r");
+    assert!(call::timeout(&passed_on).is_some_and(|left| left < ACCEPT_TIMEOUT), "{passed_on:?}");
     let kept = keeper.kept.lock().unwrap().remove(0);
     assert_eq!(kept.method, "test.v1.EchoService/Create");
     assert_eq!((kept.request.as_ref(), kept.response_type.as_str()), (b"\x0a\x01a".as_slice(), "test.v1.Everything"));
@@ -102,7 +113,7 @@ async fn a_call_is_deferred_when_its_client_prefers_that_and_may_be() {
 
 #[tokio::test]
 async fn what_stands_for_a_call_is_written_as_its_route_has_it() {
-    let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default() });
+    let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default(), passed_on: Mutex::default() });
     let route = Route { pattern: "POST /v1/echo".into(), emit_defaults: Some(true), ..Route::default() };
     let edge = deferring(Config { routes: vec![route], ..config() }, backend(descriptors("echo.proto")), Some(keeper));
     let (status, _, body) = answer(&edge, post(&[("prefer", "respond-async")], "{}")).await;
@@ -146,6 +157,24 @@ fn grpc(method: &str, message: &[u8], headers: &[(&str, &str)]) -> Request<Body>
         request.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     request
+}
+
+/// Of it only as much is held as could have been offered.
+#[tokio::test]
+async fn a_message_too_large_for_later_is_passed_on() {
+    let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default(), passed_on: Mutex::default() });
+    let config = Config { buffered_bytes_max: 300 << 10, message_bytes_max: 1 << 20, ..config() };
+    let edge = deferring(config, backend(descriptors("echo.proto")), Some(keeper.clone()));
+    for bytes in [REQUEST_BYTES_MAX, REQUEST_BYTES_MAX + 1, 2 << 20] {
+        let (head, body) = grpc("Create", &vec![0; bytes], &[("prefer", "respond-async")]).into_parts();
+        let whole = body.collect().await.unwrap().to_bytes();
+        let pieces = whole.chunks(16 << 10).map(|piece| Ok::<_, Status>(Frame::data(Bytes::copy_from_slice(piece))));
+        let body = Body::new(StreamBody::new(stream::iter(pieces.collect::<Vec<_>>())));
+        let answer = send(&edge, Request::from_parts(head, body)).await.into_body().collect().await.unwrap();
+        assert_eq!(answer.trailers().unwrap()["grpc-status"], "0", "{bytes}");
+        assert_eq!(answer.to_bytes() == whole, bytes > REQUEST_BYTES_MAX, "{bytes} come back, or an operation");
+    }
+    assert_eq!(keeper.kept.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -205,7 +234,7 @@ async fn a_call_is_accepted_for_the_user_it_was_let_in_for_or_not_at_all() {
         ("/v1/echo", Some("Bearer x"), 0, (201, None)),
         ("/v1/echo", None, 3, (202, Some(""))),
     ] {
-        let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default() });
+        let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default(), passed_on: Mutex::default() });
         let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
         tokio::spawn(authenticator.clone().follow(Arc::new(Silent::default())));
         authenticator.ready(Duration::from_millis(500)).await;

@@ -14,9 +14,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::frame::Format;
-use super::{Answer, broken, media_type, write};
+use super::{Answer, broken, media_type, unreadable};
 use crate::call::{self, Replies, headers};
-use crate::codec::{HttpBody, Output, ResponsePlan};
+use crate::codec::{JsonPlan, RawPlan};
 use crate::errors;
 use crate::rejection::Rejection;
 
@@ -92,7 +92,7 @@ enum First {
 
 /// A stream of JSON values.
 pub(super) async fn json(
-    plan: ResponsePlan,
+    plan: JsonPlan,
     success: StatusCode,
     format: Format,
     replies: Replies,
@@ -115,7 +115,7 @@ pub(super) async fn json(
 }
 
 struct Writer {
-    plan: ResponsePlan,
+    plan: JsonPlan,
     format: Format,
     messages: Messages,
     /// What the wait for the first message gave: a message, or the end.
@@ -169,21 +169,20 @@ impl Writer {
             },
         };
         self.written += 1;
-        let message = message.map(|message| message.map_err(|rejection| rejection.status));
-        let output = message.map(|message| message.and_then(|message| write(&self.plan, message)));
-        match output {
-            Some(Ok(Output::Json { text, event_id, .. })) => self.format.element(&text, &event_id, first),
-            Some(Ok(Output::Raw(_))) | None => {
-                self.stage = Stage::Close;
-                Bytes::new()
-            }
-            Some(Err(status)) => {
-                self.stage = Stage::Close;
-                // Set once: this is the last element.
-                let _ = self.messages.terms.failed.set(status.code());
-                self.format.error(&self.messages.terms.errors.element(&status), first)
-            }
-        }
+        let Some(message) = message else {
+            self.stage = Stage::Close;
+            return Bytes::new();
+        };
+        let written = message.map_err(|rejection| rejection.status).and_then(|message| {
+            let text = self.plan.text(&message).map_err(unreadable)?;
+            Ok(self.format.element(&text, self.plan.event_id(&message), first))
+        });
+        written.unwrap_or_else(|status| {
+            self.stage = Stage::Close;
+            // Set once: this is the last element.
+            let _ = self.messages.terms.failed.set(status.code());
+            self.format.error(&self.messages.terms.errors.element(&status), first)
+        })
     }
 
     fn pause(&self) -> Duration {
@@ -195,14 +194,14 @@ impl Writer {
 /// A stream of raw bytes. Its type comes from the first message; a later failure cuts the transfer off, which is all
 /// that raw bytes can say.
 pub(super) async fn raw(
-    plan: ResponsePlan,
+    plan: RawPlan,
     success: StatusCode,
     replies: Replies,
     terms: Terms,
 ) -> Result<Answer, Rejection> {
     let mut messages = Messages::new(replies, terms);
     let first = messages.next().await.transpose()?;
-    let first = first.map(|message| piece(&plan, message)).transpose().map_err(broken)?;
+    let first = first.map(|message| plan.body(&message).map_err(unreadable)).transpose().map_err(broken)?;
     let mut head = HeaderMap::new();
     if let Some(first) = &first {
         head.insert(header::CONTENT_TYPE, media_type(first));
@@ -210,16 +209,10 @@ pub(super) async fn raw(
     let rest = stream::unfold((plan, Some(messages)), async |(plan, messages)| {
         let mut messages = messages?;
         let Some(next) = messages.next().await else { return Some((Ok(messages.last()?), (plan, None))) };
-        let next = next.map_err(|rejection| rejection.status).and_then(|message| piece(&plan, message));
+        let next =
+            next.map_err(|rejection| rejection.status).and_then(|message| plan.body(&message).map_err(unreadable));
         Some((next.map(|piece| Frame::data(piece.data)), (plan, Some(messages))))
     });
     let all = stream::iter(first.map(|piece| Ok(Frame::data(piece.data)))).chain(rest);
     Ok(Answer { status: success, headers: head, body: Body::new(StreamBody::new(all)) })
-}
-
-fn piece(plan: &ResponsePlan, message: Bytes) -> Result<HttpBody, Status> {
-    match write(plan, message)? {
-        Output::Raw(body) => Ok(body),
-        Output::Json { .. } => Err(Status::internal("the backend's answer cannot be read")),
-    }
 }

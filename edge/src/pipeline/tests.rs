@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
+use malla_transcode::VIOLATIONS_MAX;
 use serde_json::{Value, json};
 
 use super::*;
@@ -461,6 +463,42 @@ async fn forms_with_files_become_fields() {
     ] {
         let (status, body) = answer(&edge, asked).await;
         assert_eq!((status, body["message"].as_str()), (400, Some(message)));
+    }
+}
+
+#[tokio::test]
+async fn a_form_has_only_so_many_violations() {
+    let (_, body) = answer(&edge(config()), form("POST", "/v1/echo", &[("data", JSON, "{"); 100])).await;
+    assert_eq!(body["details"][0]["field_violations"].as_array().unwrap().len(), VIOLATIONS_MAX);
+}
+
+/// Each part is as large as other bodies at most, all together as uploads.
+#[tokio::test(start_paused = true)]
+async fn streams_as_forms_have_the_limits_of_streams() {
+    let edge = edge(Config { body_bytes_max: 100, upload_bytes_max: 1_000, ..config() });
+    let message = |bytes| format!("{{\"id\":\"{}\"}}", "a".repeat(bytes));
+    let parts = |count, bytes| vec![("m", JSON, message(bytes)); count];
+    for (method, uri, parts, expected) in [
+        ("POST", "/v1/chat", parts(8, 10), (200, "")),
+        ("POST", "/v1/chat", parts(40, 10), (413, "the body is larger than 1000 bytes")),
+        ("POST", "/v1/chat", parts(1, 100), (413, "a part is larger than 100 bytes")),
+        ("PUT", "/v1/files/a", vec![("path", TEXT, message(100))], (413, "a part is larger than 100 bytes")),
+    ] {
+        let parts: Vec<_> = parts.iter().map(|(name, kind, data)| (*name, *kind, data.as_str())).collect();
+        let (status, body) = answer(&edge, form(method, uri, &parts)).await;
+        assert_eq!((status, body["message"].as_str().unwrap_or_default()), expected, "{uri} {parts:?}");
+    }
+    for (uri, expected) in [("/v1/chat", (408, None)), ("/v1/talk/x", (200, Some(&json!({}))))] {
+        let (head, body) = form("POST", uri, &[("m", JSON, "{}"), ("m", JSON, "{}")]).into_parts();
+        let whole = body.collect().await.unwrap().to_bytes();
+        let (begun, rest) = (whole.slice(..90), whole.slice(90..));
+        let pieces = futures_util::stream::iter([(0, begun), (60, rest)]).then(async |(seconds, piece)| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok::<_, Status>(http_body::Frame::data(piece))
+        });
+        let asked = Request::from_parts(head, Body::new(StreamBody::new(pieces)));
+        let (status, body) = answer(&edge, asked).await;
+        assert_eq!((status, body.get(1)), expected, "a pause before the second message of {uri}");
     }
 }
 

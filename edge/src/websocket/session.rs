@@ -14,19 +14,21 @@ use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::buffered::Buffered;
 use crate::call::{self, Replied, Replies, Reply};
-use crate::codec::{HttpBody, Output, Payload, RequestPlan, ResponsePlan};
-use crate::decode::{Messages, Pieces, Sequence, Source};
-use crate::encode::write;
+use crate::codec::{Payload, RequestPlan, ResponsePlan};
+use crate::decode::{Messages, Piece, Pieces, Sequence, Source};
+use crate::encode::unreadable;
 use crate::errors;
 use crate::load::Method;
 use crate::record::Record;
@@ -34,6 +36,8 @@ use crate::rejection::Rejection;
 
 /// How long a client has to answer the last frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Frames are read in pieces of at most this. What is in the last one of the next frame goes along with the present.
+const READ_BYTES_MAX: usize = 16 << 10;
 /// What a close frame has room for.
 const REASON_BYTES_MAX: usize = 123;
 const CALL_FAILED: u16 = 4_000;
@@ -41,7 +45,7 @@ const CALL_FAILED: u16 = 4_000;
 /// What one WebSocket is about.
 pub(super) struct Session {
     pub(super) method: Arc<Method>,
-    pub(super) request: RequestPlan,
+    pub(super) request: Arc<RequestPlan>,
     pub(super) response: ResponsePlan,
     pub(super) sequence: Sequence,
     pub(super) metadata: HeaderMap,
@@ -53,6 +57,8 @@ pub(super) struct Session {
     pub(super) message_bytes_max: usize,
     /// Of all that the client says.
     pub(super) upload_bytes_max: u64,
+    /// What of it was read and is in no message yet.
+    pub(super) buffered: Buffered,
     pub(super) errors: Arc<errors::Writer>,
 }
 
@@ -93,33 +99,51 @@ impl Calling {
 }
 
 /// Messages as the session hands them on: `None` is the end, and no more than that a client that left.
-struct Fed(mpsc::Receiver<Option<Bytes>>);
+struct Fed(mpsc::Receiver<Option<Piece>>);
 
 impl Source for Fed {
-    async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
+    async fn next(&mut self) -> Result<Option<Piece>, Rejection> {
         self.0.recv().await.ok_or_else(|| Rejection::new(Status::cancelled("the client has left")))
     }
 }
 
 /// To the backend; dropped without an end, it breaks the call off.
-type Feed = mpsc::Sender<Option<Bytes>>;
+type Feed = mpsc::Sender<Option<Piece>>;
 
 /// What the client has said.
 struct Said {
     /// Read, and not taken by the backend yet.
-    waiting: Option<Option<Bytes>>,
+    waiting: Option<Option<Piece>>,
     /// Whether there may be more.
     open: bool,
     bytes_left: u64,
+}
+
+/// A stream of which all that is read counts among what requests hold, and says when that is too much: a frame that has
+/// not come to its end is seen nowhere else.
+fn counted<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    buffered: Buffered,
+) -> (impl AsyncRead + AsyncWrite + Unpin, oneshot::Receiver<Rejection>) {
+    let (refuse, refused) = oneshot::channel();
+    let mut refuse = Some(refuse);
+    let count = move |data: &[u8]| {
+        if let Err(rejection) = buffered.add(data.len() as u64) {
+            refuse.take().map(|refuse| refuse.send(rejection));
+        }
+    };
+    (InspectReader::new(stream, count), refused)
 }
 
 impl Session {
     pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S, mut record: Record) {
         let config = WebSocketConfig::default()
             .max_message_size(Some(self.frame_bytes_max))
-            .max_frame_size(Some(self.frame_bytes_max));
+            .max_frame_size(Some(self.frame_bytes_max))
+            .read_buffer_size(READ_BYTES_MAX);
+        let (stream, refused) = counted(stream, self.buffered.clone());
         let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        let end = self.converse(&mut socket, &mut record).await;
+        let end = self.converse(&mut socket, refused, &mut record).await;
         let (code, reason) = match end {
             End::Done => (CloseCode::Normal, String::new()),
             End::Closed(code, reason) => (code, reason.to_owned()),
@@ -144,10 +168,12 @@ impl Session {
         record.over();
     }
 
-    async fn converse<S>(&mut self, socket: &mut WebSocketStream<S>, record: &mut Record) -> End
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut WebSocketStream<S>,
+        mut refused: oneshot::Receiver<Rejection>,
+        record: &mut Record,
+    ) -> End {
         let (mut calling, mut said, feed) = match self.begin() {
             Ok(begun) => begun,
             Err(rejection) => return End::Failed(rejection),
@@ -161,6 +187,7 @@ impl Session {
                 biased;
                 () = self.closing.cancelled() => return End::Closed(CloseCode::Away, "the edge is shutting down"),
                 () = tokio::time::sleep_until(self.deadline) => return End::Failed(Rejection::backend(call::expired())),
+                Ok(rejection) = &mut refused => return End::Failed(rejection),
                 _ = pings.tick() => {
                     // While nothing is read, no answer can be seen.
                     if !alive && said.waiting.is_none() {
@@ -216,9 +243,11 @@ impl Session {
     fn call(&self, messages: Messages) -> Calling {
         let (method, metadata) = (self.method.clone(), self.metadata.clone());
         let (message_bytes_max, deadline) = (self.message_bytes_max, self.deadline);
-        Calling::Begun(Box::pin(
-            async move { call::call(&method, message_bytes_max, metadata, deadline, messages).await },
-        ))
+        let held = self.buffered.split(0);
+        Calling::Begun(Box::pin(async move {
+            let _held = held;
+            call::call(&method, message_bytes_max, metadata, deadline, messages).await
+        }))
     }
 
     /// Takes a frame of the client's.
@@ -233,12 +262,10 @@ impl Session {
             Some(left) => said.bytes_left = left,
             None => return Err(End::Failed(Rejection::too_large(self.upload_bytes_max))),
         }
-        let payload = match frame {
+        let payload = match &frame {
             Some(Ok(Message::Text(text))) if text.is_empty() => None,
-            Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.into())),
-            Some(Ok(Message::Binary(data))) if self.request.is_raw() => {
-                Some(Payload::Raw(HttpBody { content_type: String::new(), data }))
-            }
+            Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.as_bytes())),
+            Some(Ok(Message::Binary(data))) if self.request.is_raw() => Some(Payload::Raw { content_type: "", data }),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => {
                 return Err(End::Closed(CloseCode::Unsupported, "JSON is text, and raw bytes are binary"));
             }
@@ -258,16 +285,18 @@ impl Session {
         said.open = self.method.client_streaming && message.is_some();
         match message {
             Some(message) if !self.method.client_streaming => *calling = self.call(Messages::One(message)),
-            message if self.method.client_streaming => said.waiting = Some(message),
+            message if self.method.client_streaming => {
+                said.waiting = Some(message.map(|message| (message, self.buffered.split(0))));
+            }
             _ => return Err(End::Failed(Rejection::new(Status::invalid_argument("a message is expected")))),
         }
         Ok(())
     }
 
     fn frame(&self, message: Bytes) -> Result<Message, Rejection> {
-        match write(&self.response, message)? {
-            Output::Raw(body) => Ok(Message::Binary(body.data)),
-            Output::Json { text, .. } => match Utf8Bytes::try_from(text) {
+        match &self.response {
+            ResponsePlan::Raw(plan) => Ok(Message::Binary(plan.body(&message).map_err(unreadable)?.data)),
+            ResponsePlan::Json(plan) => match Utf8Bytes::try_from(plan.text(&message).map_err(unreadable)?) {
                 Ok(text) => Ok(Message::Text(text)),
                 Err(_) => Err(Rejection::new(Status::internal("the backend's answer cannot be read"))),
             },

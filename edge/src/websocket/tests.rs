@@ -12,7 +12,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use malla_runtime::auth::DEVELOPMENT_OPERATOR_TOKEN;
 use malla_runtime::shutdown::Shutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -222,6 +222,45 @@ async fn all_that_is_said_has_a_limit_too() {
     say(&mut socket, "{}").await;
     assert!(hear(&mut socket).await.starts_with("{\"error\":{\"code\":8,"));
     assert_eq!(hear(&mut socket).await, "4008 the body is larger than 30 bytes");
+}
+
+/// A frame that has not come to its end leaves no room for another like it; what was passed on is held no more.
+#[tokio::test]
+async fn frames_count_among_what_requests_hold() {
+    let all = Config { buffered_bytes_max: 1_000, ..config() };
+    let one_client = Config { buffered_bytes_per_ip_max: 1_000, ..config() };
+    for (config, refusal) in [
+        (all, "4014 the edge is at its limit of buffered bodies"),
+        (one_client, "4008 too much of this client's requests is buffered"),
+    ] {
+        let running = start(fixture::edge(config)).await;
+        let said = format!("{{\"id\":\"{}\"}}", "a".repeat(800));
+        let mut first = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+        hear(&mut first).await;
+        for _ in 0..3 {
+            say(&mut first, &said).await;
+            assert_eq!(hear(&mut first).await, said);
+        }
+        // Final, text, masked with zeros.
+        let length = u16::try_from(said.len()).unwrap().to_be_bytes();
+        let frame = [&[0x81, 0xfe], &length[..], &[0; 4], said.as_bytes()].concat();
+        let (begun, rest) = frame.split_at(frame.len() - 1);
+        first.get_mut().write_all(begun).await.unwrap();
+        let refused = async {
+            loop {
+                let mut second = connect(&running, "/v1/talk/x?id=a", &[]).await.unwrap();
+                hear(&mut second).await;
+                say(&mut second, &said).await;
+                if hear(&mut second).await.starts_with("{\"error\"") {
+                    return hear(&mut second).await;
+                }
+            }
+        };
+        let refused = tokio::time::timeout(Duration::from_secs(5), refused).await.unwrap();
+        assert_eq!(refused, refusal);
+        first.get_mut().write_all(rest).await.unwrap();
+        assert_eq!(hear(&mut first).await, said);
+    }
 }
 
 #[tokio::test]

@@ -1,20 +1,24 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use http::Request;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use proptest::prelude::*;
 use tonic::body::Body;
 
 use super::*;
+use crate::buffered::Budget;
 
 /// All parts of a body that comes in pieces of `step` bytes.
 async fn read(content_type: &str, body: &[u8], step: usize) -> Result<Vec<(Part, Vec<u8>)>, String> {
     let pieces: Vec<_> = body.chunks(step).map(Bytes::copy_from_slice).collect();
     let body = stream::iter(pieces).map(|piece| Ok::<_, Status>(Frame::data(piece)));
     let message = |rejection: Rejection| rejection.status.message().to_owned();
-    let reader = BodyReader::new(Body::new(StreamBody::new(body)), 1 << 20, Duration::from_secs(5)).map_err(message)?;
-    let mut multipart = Multipart::new(content_type, reader).map_err(message)?;
+    let (body, head) = (Body::new(StreamBody::new(body)), Request::new(()).into_parts().0);
+    let buffered = Budget::new(1 << 20).begin(&head);
+    let reader = BodyReader::new(body, 1 << 20, Duration::from_secs(5), &buffered).map_err(message)?;
+    let mut multipart = Multipart::new(content_type, reader, 1 << 20).map_err(message)?;
     let mut parts = Vec::new();
     while let Some(part) = multipart.part().await.map_err(message)? {
         let mut data = Vec::new();
