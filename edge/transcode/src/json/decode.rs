@@ -351,8 +351,7 @@ impl<'a> Run<'a, '_> {
     fn unknown(&mut self, message: &Message, name: &[u8], key_at: usize) -> Result<(), Stop> {
         if !self.options.ignore_unknown {
             let name = String::from_utf8_lossy(name);
-            let names = message.fields.iter().flat_map(|field| [&*field.json_name, &*field.name]);
-            let text = match crate::nearest(&name, names) {
+            let text = match crate::nearest(&name, message.names()) {
                 Some(near) => format!("is not a field of {}; did you mean {near}?", message.name),
                 None => format!("is not a field of {}", message.name),
             };
