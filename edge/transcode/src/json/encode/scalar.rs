@@ -48,11 +48,7 @@ impl<'a> Run<'a, '_> {
                 let number = wire.varint()? as i32;
                 match values.value(number) {
                     Some(_) if values.null_value => self.out.extend_from_slice(b"null"),
-                    Some(value) if !self.options.enum_numbers => {
-                        self.out.push(b'"');
-                        self.out.extend_from_slice(value.name.as_bytes());
-                        self.out.push(b'"');
-                    }
+                    Some(value) if !self.options.enum_numbers => drop(put_string(value.name.as_bytes(), self.out)),
                     None if values.closed => return Ok(false),
                     _ => self.signed(i64::from(number)),
                 }

@@ -1,5 +1,8 @@
+use prost::Message as _;
+
 use super::*;
-use crate::fixture::schema;
+use crate::descriptor::FileDescriptorSet;
+use crate::fixture::{compile, schema};
 
 const PROTO: &str = r#"syntax = "proto3"; import "google/protobuf/any.proto"; import "google/protobuf/struct.proto";
     import "google/protobuf/timestamp.proto"; import "google/protobuf/field_mask.proto";
@@ -208,4 +211,18 @@ fn strings_are_escaped_where_json_needs_it() {
     let json = encode_with(&wire, EncodeOptions::default()).unwrap();
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["firstName"], text);
+}
+
+#[test]
+fn names_are_escaped_whatever_a_descriptor_calls_things() {
+    let mut set = FileDescriptorSet::decode(compile(&[("odd.proto", PROTO)]).as_slice()).unwrap();
+    let file = set.file.last_mut().unwrap();
+    file.enum_type[0].value[1].name = "a\"b\n".into();
+    let colour = file.message_type[0].field.iter_mut().find(|field| field.name == "colour").unwrap();
+    colour.json_name = Some("co\"lour".into());
+    let schema = Schema::new(&[&set.encode_to_vec()]).unwrap();
+    let mut out = Vec::new();
+    let encoder = Encoder::new(&schema, EncodeOptions::default());
+    encoder.message(schema.find_message("M").unwrap(), b"\x60\x01", &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), r#"{"co\"lour":"a\"b\n"}"#);
 }
