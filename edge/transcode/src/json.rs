@@ -7,6 +7,7 @@ mod locate;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decode::Alias;
 pub use decode::{Bound, DecodeOptions, Decoder};
 pub use encode::{Defaults, EncodeError, EncodeOptions, Encoder};
 

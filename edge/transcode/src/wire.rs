@@ -1,6 +1,6 @@
 //! Protobuf's wire format: numbers, tags and lengths.
 
-use crate::schema::{Field, Kind};
+use crate::schema::{Field, Kind, Message, Schema};
 
 pub(crate) const VARINT: u8 = 0;
 pub(crate) const FIXED64: u8 = 1;
@@ -198,4 +198,31 @@ impl<'a> Wire<'a> {
             }
         }
     }
+}
+
+/// Whether the field at `path` of a message's bytes, if it is there, is `record`.
+pub(crate) fn agrees(
+    schema: &Schema,
+    message: &Message,
+    path: &[usize],
+    record: &[u8],
+    bytes: &[u8],
+) -> Result<bool, Malformed> {
+    let Some((position, rest)) = path.split_first() else { return Ok(true) };
+    let field = &message.fields[*position];
+    let mut wire = Wire::new(bytes);
+    while !wire.is_done() {
+        let start = wire.at;
+        let (number, wire_type) = wire.tag()?;
+        let content = wire.content(number, wire_type)?;
+        let same = match field.kind {
+            _ if number != field.number => true,
+            Kind::Message(inner) if !rest.is_empty() => agrees(schema, &schema[inner], rest, record, content)?,
+            _ => bytes[start..wire.at] == *record,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
