@@ -219,6 +219,10 @@ impl RequestPlan {
             let field = path::last(&self.schema, self.message, path);
             let mut record = Vec::new();
             let put = self.reader(true, path.len()).put(field, text.as_ref(), &mut record);
+            if record.is_empty() {
+                // As it is where defaults are kept.
+                value::put_default(field, &mut record);
+            }
             if put.is_err()
                 || wire::agrees(&self.schema, &self.schema[self.message], path, &record, &out[start..]) != Ok(true)
             {

@@ -52,6 +52,12 @@ fn the_parts_of_a_form_do_not_contradict_each_other() {
 
 #[test]
 fn a_further_message_repeats_the_path_or_leaves_it_out() {
+    let lenient = RequestOptions { lenient: true, ..RequestOptions::default() };
+    let lenient = compile("Get", "/v1/{i32}/{id}", "*", lenient).unwrap();
+    for text in ["{}", r#"{"i32":0,"id":""}"#, r#"{"i32":"0"}"#] {
+        assert_eq!(lenient.further(&["0", ""], json(text), &mut Vec::new()), Ok(()), "{text}");
+    }
+    assert!(lenient.further(&["0", ""], json(r#"{"i32":1}"#), &mut Vec::new()).is_err());
     let plan = plan("/v1/{id}/{sub.name}", "*");
     for (text, accepted) in [
         ("{}", true),
