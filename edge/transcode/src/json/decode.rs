@@ -292,7 +292,7 @@ impl<'a> Run<'a, '_> {
                 Err(self.fault(self.lexer.at, "is given in part by the path; leave it out"))
             }
             Some(WellKnown::Any) => self.nested(1, Self::any),
-            Some(known) => self.nested(1, |run| run.known(known)),
+            Some(known) => self.nested(1, |run| run.known(&run.schema[id], known)),
         }
     }
 
