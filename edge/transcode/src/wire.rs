@@ -78,6 +78,13 @@ pub(crate) fn drop_default(out: &mut Vec<u8>, field: &Field, start: usize, paylo
     }
 }
 
+/// An integer off the wire. All of one kind are of one variant, so that they sort by their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Integer {
+    Signed(i64),
+    Unsigned(u64),
+}
+
 /// Reads wire bytes from the front.
 #[derive(Clone, Copy)]
 pub(crate) struct Wire<'a> {
@@ -155,6 +162,31 @@ impl<'a> Wire<'a> {
         let (bytes, _) = self.bytes[self.at..].split_first_chunk().ok_or(Malformed)?;
         self.at += 8;
         Ok(u64::from_le_bytes(*bytes))
+    }
+
+    /// An integer of this kind; a bool is 0 or 1.
+    #[inline]
+    pub(crate) fn integer(&mut self, kind: Kind) -> Result<Integer, Malformed> {
+        use Integer::{Signed, Unsigned};
+        Ok(match kind {
+            Kind::Int32 => Signed(i64::from(self.varint()? as i32)),
+            Kind::Int64 => Signed(self.varint()? as i64),
+            Kind::Uint32 => Unsigned(u64::from(self.varint()? as u32)),
+            Kind::Uint64 => Unsigned(self.varint()?),
+            Kind::Sint32 => {
+                let value = self.varint()? as u32;
+                Signed(i64::from((value >> 1) as i32 ^ -((value & 1) as i32)))
+            }
+            Kind::Sint64 => {
+                let value = self.varint()?;
+                Signed((value >> 1) as i64 ^ -((value & 1) as i64))
+            }
+            Kind::Fixed32 => Unsigned(u64::from(self.fixed32()?)),
+            Kind::Fixed64 => Unsigned(self.fixed64()?),
+            Kind::Sfixed32 => Signed(i64::from(self.fixed32()? as i32)),
+            Kind::Sfixed64 => Signed(self.fixed64()? as i64),
+            _ => Unsigned(u64::from(self.varint()? != 0)),
+        })
     }
 
     /// Passes over the value of a field whose tag was just read.

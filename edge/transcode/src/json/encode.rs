@@ -223,19 +223,25 @@ impl<'a> Run<'a, '_> {
     /// A message, whatever form it has.
     fn message(&mut self, id: MessageId, wire: &[u8]) -> Result<(), Box<EncodeError>> {
         let message = &self.schema[id];
+        let result = self.nested(|run| match message.well_known {
+            None | Some(WellKnown::Empty) => {
+                run.out.push(b'{');
+                run.members(message, wire, true).map(|()| run.out.push(b'}'))
+            }
+            Some(known) => run.known(message, known, wire),
+        });
+        result.map_err(|stop| stop.of(message))
+    }
+
+    /// One level deeper.
+    fn nested(&mut self, then: impl FnOnce(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
         let Some(depth) = self.depth.checked_sub(1) else {
-            return Err(Box::new(EncodeError::TooDeep { depth_max: self.options.depth_max }));
+            return Err(Stop::Whole(Box::new(EncodeError::TooDeep { depth_max: self.options.depth_max })));
         };
         self.depth = depth;
-        let result = match message.well_known {
-            None | Some(WellKnown::Empty) => {
-                self.out.push(b'{');
-                self.members(message, wire, true).map(|()| self.out.push(b'}'))
-            }
-            Some(known) => self.known(message, known, wire),
-        };
+        let result = then(self);
         self.depth += 1;
-        result.map_err(|stop| stop.of(message))
+        result
     }
 
     /// The members of a message's object, without its brackets; `first` if nothing stands before them.
