@@ -343,18 +343,24 @@ impl<'a> Run<'a, '_> {
 
     /// One field's value out of a whole message.
     fn only(&mut self, message: &'a Message, position: usize, wire: &[u8]) -> Result<(), Stop> {
-        let wire = order::in_order(message, wire)?;
-        let mut wire = Wire::new(&wire);
         let field = &message.fields[position];
+        // Of a oneof only the other members tell which one counts.
+        let trusting = self.trusting && field.oneof.is_none();
+        let ordered = if trusting { Cow::Borrowed(wire) } else { order::in_order(message, wire)? };
+        let mut wire = Wire::new(&ordered);
+        let mut wrote = None;
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;
             if number != field.number || !field.accepts(wire_type) {
                 wire.skip(number, wire_type)?;
-            } else if self.value(field, &mut wire, wire_type)? {
-                return Ok(());
+            } else if wrote.is_some() {
+                return Err(Stop::Malformed);
+            } else {
+                wrote = Some(self.value(field, &mut wire, wire_type)?);
             }
         }
         match field.cardinality {
+            _ if wrote == Some(true) => Ok(()),
             Cardinality::Explicit | Cardinality::Required => self.declared_default(field),
             _ => self.default_of(field),
         }
