@@ -18,8 +18,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::{Body, Route};
+use crate::json::Alias;
 use crate::schema::{Field, Kind, MessageId, Schema};
 use crate::violation::{DIFFERS, VIOLATIONS_MAX, Violation};
+use crate::wire;
 pub use parameters::has;
 pub use response::{ResponseOptions, ResponsePlan};
 
@@ -66,6 +68,8 @@ pub struct RequestPlan {
     body: Body,
     /// Whether there is a field that has to be given, whoever gives it.
     has_required: bool,
+    /// Those of the options, resolved.
+    aliases: Vec<Alias>,
     options: RequestOptions,
 }
 
@@ -115,9 +119,11 @@ impl RequestPlan {
         {
             problems.push(format!("body {}: {problem}", schema[message].fields[at].name));
         }
+        let mut aliases = Vec::new();
         for (alias, path) in &options.aliases {
-            match path::resolve(&schema, message, path, &mut Vec::new()) {
-                Ok(None) => {}
+            let mut positions = Vec::new();
+            match path::resolve(&schema, message, path, &mut positions) {
+                Ok(None) => aliases.push((alias.clone(), positions)),
                 Ok(Some(_)) => problems.push(format!("alias {alias} -> {path}: is an entry of a map")),
                 Err(problem) => problems.push(format!("alias {alias} -> {path}: {problem}")),
             }
@@ -131,7 +137,7 @@ impl RequestPlan {
             fields.any(|(_, field)| matches!(field.kind, Kind::Message(inner) if schema[inner].has_required))
         };
         let has_required = schema[message].has_required || variables.iter().chain([&body]).any(requires);
-        Ok(Self { schema, message, variables, body: route.body, has_required, options })
+        Ok(Self { schema, message, variables, body: route.body, has_required, aliases, options })
     }
 
     /// The same message, all of it in the body.
@@ -213,7 +219,13 @@ impl RequestPlan {
             let field = path::last(&self.schema, self.message, path);
             let mut record = Vec::new();
             let put = self.reader(true, path.len()).put(field, text.as_ref(), &mut record);
-            if put.is_err() || given::agrees(&self.schema, self.message, path, &record, &out[start..]) != Ok(true) {
+            if record.is_empty() {
+                // As it is where defaults are kept.
+                value::put_default(field, &mut record);
+            }
+            if put.is_err()
+                || wire::agrees(&self.schema, &self.schema[self.message], path, &record, &out[start..]) != Ok(true)
+            {
                 violations.push(Violation::new(path::name(&self.schema, self.message, path), DIFFERS));
             }
         }
@@ -273,7 +285,8 @@ impl RequestPlan {
         violations.extend(read.err().into_iter().flatten());
         let mut more = Vec::new();
         let is_parts = matches!(payload, Payload::Parts { .. });
-        if !form.is_empty() || !query.is_empty() || is_parts || self.has_required {
+        let has_aliases = !self.aliases.is_empty();
+        if !form.is_empty() || !query.is_empty() || is_parts || has_aliases || self.has_required {
             let mut given = Given::new(&self.schema, self.message, self.options.lenient);
             given.violations = violations;
             for (path, record) in self.variables.iter().zip(&records) {

@@ -11,7 +11,8 @@
 //!
 //! # Limits
 //! Requests cost time and memory in proportion to their size, and recursion is bounded; how large they may be is for the
-//! caller to say. A request with faults names at most [`VIOLATIONS_MAX`].
+//! caller to say. A request with faults names at most [`VIOLATIONS_MAX`]; each that is an unknown name costs a look at all
+//! names that it may have meant.
 //!
 //! # Example
 //! ```

@@ -353,6 +353,14 @@ impl Message {
         Some(&self.fields[self.position(name.as_bytes())?])
     }
 
+    /// All names of its fields, each once where the two of a field are alike.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().flat_map(|field| {
+            let proto = Some(&*field.name).filter(|name| *name != &*field.json_name);
+            std::iter::once(&*field.json_name).chain(proto)
+        })
+    }
+
     /// Where in `fields` the one of this number stands.
     #[must_use]
     pub fn position_of(&self, number: u32) -> Option<usize> {

@@ -36,7 +36,7 @@ pub fn put_field(schema: &Schema, field: &Field, text: &str, lenient: bool, out:
     let result = if field.delimited
         && let Kind::Message(id) = field.kind
     {
-        let result = put_message(schema[id].well_known, text, lenient, out);
+        let result = put_message(schema, schema[id].well_known, text, lenient, out);
         wire::put_tag(out, field.number, wire::END);
         result
     } else {
@@ -70,7 +70,7 @@ pub fn put(schema: &Schema, kind: Kind, text: &str, lenient: bool, out: &mut Vec
         Kind::Enum(id) => put_enum(&schema[id], text, lenient, out)?,
         Kind::Message(id) => {
             let start = wire::open(out);
-            put_message(schema[id].well_known, text, lenient, out)?;
+            put_message(schema, schema[id].well_known, text, lenient, out)?;
             wire::close(out, start);
         }
         _ if put_number(kind, text.as_bytes(), out) => {}
@@ -176,13 +176,19 @@ fn boolean(text: &str, lenient: bool) -> Option<bool> {
 }
 
 /// Appends the fields of a well-known message.
-fn put_message(known: Option<WellKnown>, text: &str, lenient: bool, out: &mut Vec<u8>) -> Result<(), String> {
+fn put_message(
+    schema: &Schema,
+    known: Option<WellKnown>,
+    text: &str,
+    lenient: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
     match known {
         Some(WellKnown::Wrapper(kind)) => {
             let start = out.len();
             wire::put_tag(out, 1, wire::wire_type(kind, false));
             let payload = out.len();
-            put(&Schema::default(), kind, text, lenient, out)?;
+            put(schema, kind, text, lenient, out)?;
             if out[payload..].iter().all(|byte| *byte == 0) {
                 out.truncate(start);
             }

@@ -1,6 +1,6 @@
 //! Protobuf's wire format: numbers, tags and lengths.
 
-use crate::schema::{Field, Kind};
+use crate::schema::{Field, Kind, Message, Schema};
 
 pub(crate) const VARINT: u8 = 0;
 pub(crate) const FIXED64: u8 = 1;
@@ -76,6 +76,13 @@ pub(crate) fn drop_default(out: &mut Vec<u8>, field: &Field, start: usize, paylo
     if field.cardinality == crate::schema::Cardinality::Implicit && out[payload..].iter().all(|byte| *byte == 0) {
         out.truncate(start);
     }
+}
+
+/// An integer off the wire. All of one kind are of one variant, so that they sort by their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Integer {
+    Signed(i64),
+    Unsigned(u64),
 }
 
 /// Reads wire bytes from the front.
@@ -157,6 +164,31 @@ impl<'a> Wire<'a> {
         Ok(u64::from_le_bytes(*bytes))
     }
 
+    /// An integer of this kind; a bool is 0 or 1.
+    #[inline]
+    pub(crate) fn integer(&mut self, kind: Kind) -> Result<Integer, Malformed> {
+        use Integer::{Signed, Unsigned};
+        Ok(match kind {
+            Kind::Int32 => Signed(i64::from(self.varint()? as i32)),
+            Kind::Int64 => Signed(self.varint()? as i64),
+            Kind::Uint32 => Unsigned(u64::from(self.varint()? as u32)),
+            Kind::Uint64 => Unsigned(self.varint()?),
+            Kind::Sint32 => {
+                let value = self.varint()? as u32;
+                Signed(i64::from((value >> 1) as i32 ^ -((value & 1) as i32)))
+            }
+            Kind::Sint64 => {
+                let value = self.varint()?;
+                Signed((value >> 1) as i64 ^ -((value & 1) as i64))
+            }
+            Kind::Fixed32 => Unsigned(u64::from(self.fixed32()?)),
+            Kind::Fixed64 => Unsigned(self.fixed64()?),
+            Kind::Sfixed32 => Signed(i64::from(self.fixed32()? as i32)),
+            Kind::Sfixed64 => Signed(self.fixed64()? as i64),
+            _ => Unsigned(u64::from(self.varint()? != 0)),
+        })
+    }
+
     /// Passes over the value of a field whose tag was just read.
     pub(crate) fn skip(&mut self, number: u32, wire_type: u8) -> Result<(), Malformed> {
         match wire_type {
@@ -198,4 +230,31 @@ impl<'a> Wire<'a> {
             }
         }
     }
+}
+
+/// Whether the field at `path` of a message's bytes, if it is there, is `record`.
+pub(crate) fn agrees(
+    schema: &Schema,
+    message: &Message,
+    path: &[usize],
+    record: &[u8],
+    bytes: &[u8],
+) -> Result<bool, Malformed> {
+    let Some((position, rest)) = path.split_first() else { return Ok(true) };
+    let field = &message.fields[*position];
+    let mut wire = Wire::new(bytes);
+    while !wire.is_done() {
+        let start = wire.at;
+        let (number, wire_type) = wire.tag()?;
+        let content = wire.content(number, wire_type)?;
+        let same = match field.kind {
+            _ if number != field.number => true,
+            Kind::Message(inner) if !rest.is_empty() => agrees(schema, &schema[inner], rest, record, content)?,
+            _ => bytes[start..wire.at] == *record,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

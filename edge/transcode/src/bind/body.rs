@@ -3,10 +3,6 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::convert::Infallible;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
 
 use super::given::Origin;
 use super::parameters::PARAMETERS_MAX;
@@ -28,8 +24,9 @@ impl RequestPlan {
     /// Appends what JSON gives; what the path gives too, `records`, it may only repeat.
     pub(super) fn json(&self, text: &[u8], records: &[Vec<u8>], out: &mut Vec<u8>) -> Result<(), Vec<Violation>> {
         let Self { schema, message, .. } = self;
-        // What the query says again is known by what the body says, and a default is said too.
-        let options = DecodeOptions { keep_defaults: self.options.lenient, partial: true, ..self.json_options(0) };
+        // What the query or an alias says again is known by what the body says, and a default is said too.
+        let keep_defaults = self.options.lenient || !self.aliases.is_empty();
+        let options = DecodeOptions { keep_defaults, partial: true, ..self.json_options(0) };
         let decoder = Decoder::new(schema, options);
         let bound: Vec<Bound<'_>> =
             self.variables.iter().zip(records).map(|(path, wire)| Bound { path, wire }).collect();
@@ -38,16 +35,7 @@ impl RequestPlan {
                 let read = decoder.field(*message, field, text, &bound, out);
                 read.map_err(|all| all.into_iter().map(|violation| self.in_body(violation)).collect())
             }
-            _ => match self.rename(text) {
-                Ok(None) => decoder.message(*message, text, &bound, out),
-                renamed => {
-                    // What is wrong with the text is found in the text itself.
-                    let unnamed = Decoder::new(schema, DecodeOptions { ignore_unknown: true, ..options });
-                    unnamed.message(*message, text, &bound, &mut Vec::new())?;
-                    let renamed = renamed.map_err(|violation| vec![violation])?;
-                    decoder.message(*message, renamed.as_deref().unwrap_or(text), &bound, out)
-                }
-            },
+            _ => decoder.with_aliases(&self.aliases).message(*message, text, &bound, out),
         }
     }
 
@@ -171,68 +159,6 @@ impl RequestPlan {
         let field = &self.schema[self.message].fields[at];
         let Kind::Message(id) = field.kind else { return false };
         !field.is_repeated() && matches!(self.schema[id].well_known, Some(WellKnown::Value | WellKnown::Struct))
-    }
-
-    /// Puts what a JSON object gives under other names where it belongs; `None` when there is no such thing in it.
-    fn rename(&self, text: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
-        if self.options.aliases.is_empty() {
-            return Ok(None);
-        }
-        let Ok(Members(mut object, twice)) = serde_json::from_slice(text) else { return Ok(None) };
-        let mut renamed = false;
-        for (alias, target) in &self.options.aliases {
-            let Some(value) = object.remove(alias) else { continue };
-            if twice.contains(alias) {
-                return Err(Violation::new(alias, "is there twice"));
-            }
-            renamed = true;
-            let mut path = Vec::new();
-            path::resolve(&self.schema, self.message, target, &mut path)
-                .map_err(|problem| Violation::new(alias, problem))?;
-            let mut holder = Some(&mut object);
-            let mut fields = path::fields(&self.schema, self.message, &path).map(|(_, field)| field).peekable();
-            while let (Some(field), Some(object)) = (fields.next(), holder.take()) {
-                let given = object.contains_key(&*field.name);
-                let name = if given { &field.name } else { &field.json_name };
-                match fields.peek() {
-                    Some(_) => {
-                        let inner = object.entry(&**name).or_insert(Value::Null);
-                        if inner.is_null() {
-                            *inner = Map::new().into();
-                        }
-                        holder = inner.as_object_mut();
-                    }
-                    None => drop(object.entry(&**name).or_insert_with(|| value.clone())),
-                }
-            }
-        }
-        Ok(renamed.then(|| serde_json::to_vec(&object).expect("it was JSON")))
-    }
-}
-
-/// A JSON object, and the names in it that are there twice.
-struct Members(Map<String, Value>, Vec<String>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self(Map::new(), Vec::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Self;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Self, A::Error> {
-        while let Some((name, value)) = access.next_entry::<String, Value>()? {
-            if self.0.insert(name.clone(), value).is_some() {
-                self.1.push(name);
-            }
-        }
-        Ok(self)
     }
 }
 

@@ -9,33 +9,6 @@ use crate::schema::{Cardinality, Field, Kind, MessageId, Schema};
 use crate::violation::{DIFFERS, VIOLATIONS_MAX};
 use crate::wire::{Malformed, Wire};
 
-/// Whether a field on the wire, if it is there, is `record`.
-pub(super) fn agrees(
-    schema: &Schema,
-    message: MessageId,
-    path: &[usize],
-    record: &[u8],
-    bytes: &[u8],
-) -> Result<bool, Malformed> {
-    let Some((position, rest)) = path.split_first() else { return Ok(true) };
-    let field = &schema[message].fields[*position];
-    let mut wire = Wire::new(bytes);
-    while !wire.is_done() {
-        let start = wire.at;
-        let (number, wire_type) = wire.tag()?;
-        let content = wire.content(number, wire_type)?;
-        let same = match field.kind {
-            _ if number != field.number => true,
-            Kind::Message(inner) if !rest.is_empty() => agrees(schema, inner, rest, record, content)?,
-            _ => bytes[start..wire.at] == *record,
-        };
-        if !same {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Who says something besides the path, the one before the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {

@@ -24,8 +24,7 @@ impl fmt::Display for Wrong<'_> {
             Self::Other(text) => formatter.write_str(text),
             Self::Unknown(message, name) => {
                 formatter.write_str("is not a field of this request")?;
-                let names = message.fields.iter().flat_map(|field| [&*field.json_name, &*field.name]);
-                nearest(name, names).map_or(Ok(()), |near| write!(formatter, "; did you mean {near}?"))
+                nearest(name, message.names()).map_or(Ok(()), |near| write!(formatter, "; did you mean {near}?"))
             }
         }
     }

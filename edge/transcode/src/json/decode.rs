@@ -8,10 +8,12 @@ use std::sync::Arc;
 use super::lex::{Lexer, NoJson};
 use super::locate;
 use crate::schema::{Cardinality, Field, Kind, Message, MessageId, Schema, WellKnown};
-use crate::violation::{DIFFERS, VIOLATIONS_MAX, Violation};
+use crate::violation::{VIOLATIONS_MAX, Violation};
 use crate::wire::{self, END};
 
+mod aliases;
 mod any;
+mod bound;
 mod known;
 mod many;
 mod scalar;
@@ -20,6 +22,9 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aliases::Alias;
+use aliases::Aliased;
+pub use bound::Bound;
 use seen::Seen;
 
 /// What a [`Decoder`] accepts.
@@ -62,28 +67,19 @@ impl Default for DecodeOptions<'_> {
     }
 }
 
-/// A field that has its value from elsewhere, such as the path. The JSON may repeat it but not say otherwise; it is
-/// never part of what is decoded.
-#[derive(Clone, Copy, Debug)]
-pub struct Bound<'a> {
-    /// Where it stands: positions in `Message::fields`, from the outermost message inwards.
-    pub path: &'a [usize],
-    /// Its wire form, tag included; empty for a default that is not written.
-    pub wire: &'a [u8],
-}
-
 /// Reads ProtoJSON by a schema.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoder<'a> {
     schema: &'a Schema,
     options: DecodeOptions<'a>,
+    aliases: &'a [Alias],
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder of messages of `schema`.
     #[must_use]
     pub fn new(schema: &'a Schema, options: DecodeOptions<'a>) -> Self {
-        Self { schema, options }
+        Self { schema, options, aliases: &[] }
     }
 
     /// Appends the message that `json` is.
@@ -97,10 +93,8 @@ impl<'a> Decoder<'a> {
         bound: &[Bound<'_>],
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Violation>> {
-        self.run(json, out, |run| {
-            run.partial = self.options.partial;
-            run.message(id, bound)
-        })
+        let said = Said::Outermost { partial: self.options.partial, aliases: self.aliases };
+        self.run(json, out, said, |run| run.message(id, bound))
     }
 
     /// Appends the field at `position` of the message, with its tag, given that `json` is its value; nothing for
@@ -116,9 +110,9 @@ impl<'a> Decoder<'a> {
         bound: &[Bound<'_>],
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Violation>> {
-        self.run(json, out, |run| {
+        let partial = self.options.partial && !self.schema[id].fields[position].is_repeated();
+        self.run(json, out, Said::Outermost { partial, aliases: &[] }, |run| {
             let schema = run.schema;
-            run.partial = self.options.partial && !schema[id].fields[position].is_repeated();
             run.member(&schema[id], position, bound).map(drop)
         })
     }
@@ -127,6 +121,7 @@ impl<'a> Decoder<'a> {
         &self,
         json: &[u8],
         out: &mut Vec<u8>,
+        said: Said<'_>,
         decode: impl FnOnce(&mut Run<'_, '_>) -> Result<(), Stop>,
     ) -> Result<(), Vec<Violation>> {
         if let Err(error) = std::str::from_utf8(json) {
@@ -143,7 +138,8 @@ impl<'a> Decoder<'a> {
             faults: Vec::new(),
             depth: self.options.depth_max,
             keep_defaults: self.options.keep_defaults,
-            partial: false,
+            said,
+            inwards: &[],
             keys: Vec::new(),
             lookahead: json.len().saturating_mul(any::LOOKAHEAD_FACTOR),
         };
@@ -215,8 +211,10 @@ struct Run<'a, 'o> {
     /// How many levels deeper it may go.
     depth: usize,
     keep_defaults: bool,
-    /// Whether required fields may be missing from the next message, which is the outermost one.
-    partial: bool,
+    /// What is said of the next message.
+    said: Said<'a>,
+    /// The path from the next message to the field whose value comes in its place; empty but for aliases.
+    inwards: &'a [usize],
     /// The keys of the maps that are open: where they stand in `out`, how long they are, and where in the text.
     keys: Vec<(usize, usize, usize)>,
     /// How many more bytes may be read in search of an `@type`.
@@ -224,13 +222,19 @@ struct Run<'a, 'o> {
 }
 
 /// What is said of an object besides its type.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Said {
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Said<'a> {
+    #[default]
     Nothing,
     /// It may have one `@type`, which says what message it is.
     Typed,
-    /// Required fields may be missing.
-    Partial,
+    /// Nothing is around it.
+    Outermost {
+        /// Whether required fields may be missing.
+        partial: bool,
+        /// Other names of fields.
+        aliases: &'a [Alias],
+    },
 }
 
 impl<'a> Run<'a, '_> {
@@ -275,7 +279,12 @@ impl<'a> Run<'a, '_> {
 
     /// A message's content from its JSON, whatever form that has.
     fn message(&mut self, id: MessageId, bound: &[Bound<'_>]) -> Result<(), Stop> {
-        let said = if std::mem::take(&mut self.partial) { Said::Partial } else { Said::Nothing };
+        let said = std::mem::take(&mut self.said);
+        if let Some((position, rest)) = self.inwards.split_first() {
+            self.inwards = rest;
+            let message = &self.schema[id];
+            return self.nested(1, |run| run.member(message, *position, bound).map(drop));
+        }
         match self.schema[id].well_known {
             None | Some(WellKnown::Empty) => self.nested(1, |run| run.object(id, bound, said)),
             // Its JSON is one value: there is no leaving out a part.
@@ -283,13 +292,17 @@ impl<'a> Run<'a, '_> {
                 Err(self.fault(self.lexer.at, "is given in part by the path; leave it out"))
             }
             Some(WellKnown::Any) => self.nested(1, Self::any),
-            Some(known) => self.nested(1, |run| run.known(known)),
+            Some(known) => self.nested(1, |run| run.known(&run.schema[id], known)),
         }
     }
 
     /// A message's fields from an object.
-    fn object(&mut self, id: MessageId, bound: &[Bound<'_>], said: Said) -> Result<(), Stop> {
+    fn object(&mut self, id: MessageId, bound: &[Bound<'_>], said: Said<'a>) -> Result<(), Stop> {
         let message = &self.schema[id];
+        let (partial, mut aliased) = match said {
+            Said::Outermost { partial, aliases } => (partial, Aliased::of(aliases, self.out.len())),
+            _ => (false, Aliased::default()),
+        };
         let start = self.begin(b'{', "an object")?;
         let mut seen = Seen::default();
         for member in bound.iter().filter_map(|bound| message.fields.get(*bound.path.first()?)?.oneof) {
@@ -315,7 +328,7 @@ impl<'a> Run<'a, '_> {
                     if types > 1 && self.fault(key_at, "is there twice") == Stop::End {
                         return Err(Stop::End);
                     }
-                } else if position.is_none() {
+                } else if position.is_none() && !self.is_alias(&name, key_at, &mut aliased)? {
                     self.unknown(message, &name, key_at)?;
                 }
                 position
@@ -332,7 +345,8 @@ impl<'a> Run<'a, '_> {
             }
             more = self.lexer.more(b'}')?;
         }
-        if message.has_required && said != Said::Partial {
+        self.aliased(message, aliased, bound, &mut seen)?;
+        if message.has_required && !partial {
             self.check_required(message, bound, &mut seen, start)?;
         }
         Ok(())
@@ -351,8 +365,7 @@ impl<'a> Run<'a, '_> {
     fn unknown(&mut self, message: &Message, name: &[u8], key_at: usize) -> Result<(), Stop> {
         if !self.options.ignore_unknown {
             let name = String::from_utf8_lossy(name);
-            let names = message.fields.iter().flat_map(|field| [&*field.json_name, &*field.name]);
-            let text = match crate::nearest(&name, names) {
+            let text = match crate::nearest(&name, message.names()) {
                 Some(near) => format!("is not a field of {}; did you mean {near}?", message.name),
                 None => format!("is not a field of {}", message.name),
             };
@@ -427,28 +440,6 @@ impl<'a> Run<'a, '_> {
             return self.bound_member(field, position, bound);
         }
         self.present(field, &[])
-    }
-
-    /// A field that has its value, or a part of it, from elsewhere too.
-    #[cold]
-    fn bound_member(&mut self, field: &'a Field, position: usize, bound: &[Bound<'_>]) -> Result<bool, Stop> {
-        let inner: Vec<Bound<'_>> = bound
-            .iter()
-            .filter(|bound| bound.path.first() == Some(&position))
-            .map(|bound| Bound { path: &bound.path[1..], wire: bound.wire })
-            .collect();
-        let Some(whole) = inner.iter().find(|bound| bound.path.is_empty()) else {
-            return self.present(field, &inner);
-        };
-        let (start, at) = (self.out.len(), self.lexer.at);
-        // The path's value is as it is written.
-        let keep_defaults = std::mem::replace(&mut self.keep_defaults, false);
-        let written = self.present(field, &[]);
-        self.keep_defaults = keep_defaults;
-        written?;
-        let same = self.out[start..] == *whole.wire;
-        self.out.truncate(start);
-        if same { Ok(true) } else { Err(self.fault(at, DIFFERS)) }
     }
 
     #[inline]

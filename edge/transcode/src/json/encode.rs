@@ -223,19 +223,25 @@ impl<'a> Run<'a, '_> {
     /// A message, whatever form it has.
     fn message(&mut self, id: MessageId, wire: &[u8]) -> Result<(), Box<EncodeError>> {
         let message = &self.schema[id];
+        let result = self.nested(|run| match message.well_known {
+            None | Some(WellKnown::Empty) => {
+                run.out.push(b'{');
+                run.members(message, wire, true).map(|()| run.out.push(b'}'))
+            }
+            Some(known) => run.known(message, known, wire),
+        });
+        result.map_err(|stop| stop.of(message))
+    }
+
+    /// One level deeper.
+    fn nested(&mut self, then: impl FnOnce(&mut Self) -> Result<(), Stop>) -> Result<(), Stop> {
         let Some(depth) = self.depth.checked_sub(1) else {
-            return Err(Box::new(EncodeError::TooDeep { depth_max: self.options.depth_max }));
+            return Err(Stop::Whole(Box::new(EncodeError::TooDeep { depth_max: self.options.depth_max })));
         };
         self.depth = depth;
-        let result = match message.well_known {
-            None | Some(WellKnown::Empty) => {
-                self.out.push(b'{');
-                self.members(message, wire, true).map(|()| self.out.push(b'}'))
-            }
-            Some(known) => self.known(message, known, wire),
-        };
+        let result = then(self);
         self.depth += 1;
-        result.map_err(|stop| stop.of(message))
+        result
     }
 
     /// The members of a message's object, without its brackets; `first` if nothing stands before them.
@@ -337,18 +343,24 @@ impl<'a> Run<'a, '_> {
 
     /// One field's value out of a whole message.
     fn only(&mut self, message: &'a Message, position: usize, wire: &[u8]) -> Result<(), Stop> {
-        let wire = order::in_order(message, wire)?;
-        let mut wire = Wire::new(&wire);
         let field = &message.fields[position];
+        // Of a oneof only the other members tell which one counts.
+        let trusting = self.trusting && field.oneof.is_none();
+        let ordered = if trusting { Cow::Borrowed(wire) } else { order::in_order(message, wire)? };
+        let mut wire = Wire::new(&ordered);
+        let mut wrote = None;
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;
             if number != field.number || !field.accepts(wire_type) {
                 wire.skip(number, wire_type)?;
-            } else if self.value(field, &mut wire, wire_type)? {
-                return Ok(());
+            } else if wrote.is_some() {
+                return Err(Stop::Malformed);
+            } else {
+                wrote = Some(self.value(field, &mut wire, wire_type)?);
             }
         }
         match field.cardinality {
+            _ if wrote == Some(true) => Ok(()),
             Cardinality::Explicit | Cardinality::Required => self.declared_default(field),
             _ => self.default_of(field),
         }

@@ -52,6 +52,12 @@ fn the_parts_of_a_form_do_not_contradict_each_other() {
 
 #[test]
 fn a_further_message_repeats_the_path_or_leaves_it_out() {
+    let lenient = RequestOptions { lenient: true, ..RequestOptions::default() };
+    let lenient = compile("Get", "/v1/{i32}/{id}", "*", lenient).unwrap();
+    for text in ["{}", r#"{"i32":0,"id":""}"#, r#"{"i32":"0"}"#] {
+        assert_eq!(lenient.further(&["0", ""], json(text), &mut Vec::new()), Ok(()), "{text}");
+    }
+    assert!(lenient.further(&["0", ""], json(r#"{"i32":1}"#), &mut Vec::new()).is_err());
     let plan = plan("/v1/{id}/{sub.name}", "*");
     for (text, accepted) in [
         ("{}", true),
@@ -98,17 +104,50 @@ fn a_form_that_is_an_object_has_each_name_once() {
 
 #[test]
 fn other_names_are_names_like_any() {
-    let aliases = [("nombre".into(), "id".into()), ("cuenta".into(), "sub.count".into())];
+    let aliases = [
+        ("nombre", "id"),
+        ("cuenta", "sub.count"),
+        ("hijo", "sub.deep"),
+        ("algo", "any"),
+        ("izquierda", "left"),
+        ("palabras", "tags"),
+    ];
+    let aliases = aliases.map(|(alias, path)| (alias.to_owned(), path.to_owned()));
     let options = RequestOptions { aliases: aliases.into(), ..RequestOptions::default() };
-    let plan = compile("Get", "/v1", "*", options).unwrap();
+    let plan = compile("Get", "/v1", "*", options.clone()).unwrap();
     for (text, expected) in [
         (r#"{"sub":null,"cuenta":4}"#, r#"{"sub":{"count":4}}"#),
         (r#"{"nombre":"n","i32":1,"i32":2}"#, "i32: is there twice"),
         (r#"{"nombre":"n","sub":{"count":1,"count":2}}"#, "sub.count: is there twice"),
         (r#"{"nombre":"n","nombre":"m"}"#, "nombre: is there twice"),
         (r#"{"nombre":"n","zzz":1}"#, "zzz: is not a field of test.v1.Everything"),
+        (r#"{"cuenta":4,"sub":{"count":0}}"#, r#"{"sub":{}}"#),
+        (
+            r#"{"cuenta":4,"hijo":{"name":"d"},"sub":{"name":"n"}}"#,
+            r#"{"sub":{"name":"n","deep":{"name":"d"},"count":4}}"#,
+        ),
+        (r#"{"cuenta":null,"palabras":["a"]}"#, r#"{"tags":["a"]}"#),
+        (r#"{"palabras":["a"],"tags":["b"]}"#, r#"{"tags":["b"]}"#),
+        (
+            r#"{"cuenta":"x","palabras":[1,"a",2]}"#,
+            "cuenta: must be a 32-bit integer; palabras[0]: must be a string; palabras[2]: must be a string",
+        ),
+        (r#"{"hijo":{"count":1,"count":2}}"#, "hijo.count: is there twice"),
+        (r#"{"sub":{"nombre":"n"}}"#, "sub.nombre: is not a field of test.v1.Sub"),
+        (
+            r#"{"algo":18446744073709551617}"#,
+            "algo: is an integer beyond 2^53, which cannot be kept exactly; send it as a string",
+        ),
+        (r#"{"izquierda":"x","right":"y"}"#, "left: cannot be given together with right: only one of choice can"),
     ] {
         assert_eq!(decode(&plan, &[], "", json(text)), expected, "{text}");
+    }
+    let plan = compile("Get", "/v1/{sub.count}", "*", options).unwrap();
+    for (text, expected) in [
+        (r#"{"cuenta":4,"hijo":{}}"#, r#"{"sub":{"deep":{},"count":4}}"#),
+        (r#"{"cuenta":5}"#, "cuenta: differs from the value in the path; leave it out"),
+    ] {
+        assert_eq!(decode(&plan, &["4"], "", json(text)), expected, "{text}");
     }
     let options = RequestOptions { aliases: [("x".into(), "labels[k]".into())].into(), ..RequestOptions::default() };
     assert_eq!(compile("Get", "/v1", "", options).unwrap_err(), ["alias x -> labels[k]: is an entry of a map"]);

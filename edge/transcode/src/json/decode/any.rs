@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::{Run, Said, Stop};
-use crate::schema::{MessageId, Schema, WellKnown};
+use crate::json::type_of;
+use crate::schema::{MessageId, WellKnown};
 use crate::wire::{self, LENGTH};
 
 /// An `@type` may come last, and in each of nested messages, so the text may be read again. But not much more often.
@@ -19,7 +20,7 @@ impl<'a> Run<'a, '_> {
         let Some(url) = self.type_url()? else {
             return Err(self.fault(start, "must have an \"@type\" that is a string"));
         };
-        let Some((schema, id)) = self.resolve(&url) else {
+        let Some((schema, id)) = type_of(&url, self.schema, self.options.any) else {
             let url = String::from_utf8_lossy(&url);
             return Err(self.fault(start, format!("has an \"@type\" that is not known: {url}")));
         };
@@ -62,13 +63,6 @@ impl<'a> Run<'a, '_> {
                 return Ok(None);
             }
         }
-    }
-
-    /// The message of a URL such as `type.googleapis.com/pkg.Message`, and which schema has it.
-    fn resolve(&self, url: &[u8]) -> Option<(&'a Schema, MessageId)> {
-        let (_, name) = std::str::from_utf8(url).ok()?.rsplit_once('/')?;
-        let mut schemas = std::iter::once(self.schema).chain(self.options.any.iter().map(|schema| &**schema));
-        schemas.find_map(|schema| Some((schema, schema.find_message(name)?)))
     }
 
     /// The content of a well-known message, which stands below `value`.

@@ -52,6 +52,15 @@ fn one_answer_names_every_fault_by_its_path() {
 }
 
 #[test]
+fn one_answer_names_every_inexact_number_of_a_list() {
+    let options = DecodeOptions { exact_values: true, ..DecodeOptions::default() };
+    let json = r#"{"value": [9007199254740993, 1, {"x": 9007199254740993, "y": [9007199254740993]}]}"#;
+    let faults = decode_with(json, options, &[]).unwrap_err();
+    let fields: Vec<_> = faults.iter().filter_map(|fault| fault.split(": ").next()).collect();
+    assert_eq!(fields, ["value[0]", "value[2].x", "value[2].y[0]"]);
+}
+
+#[test]
 fn what_is_no_json_says_where() {
     refused("", &["must be an object"]);
     refused("null", &["must be an object"]);

@@ -2,6 +2,7 @@
 
 use super::{EncodeError, Run, Stop, put_string};
 use crate::base64;
+use crate::json::type_of;
 use crate::schema::WellKnown;
 use crate::wire::{LENGTH, Wire};
 
@@ -24,23 +25,14 @@ impl Run<'_, '_> {
         if !put_string(url, self.out) {
             return Err(Stop::Utf8("type_url".into()));
         }
-        let name = std::str::from_utf8(url).ok().and_then(|url| Some(url.rsplit_once('/')?.1));
-        let mut schemas = std::iter::once(self.schema).chain(self.options.any.iter().map(|schema| &**schema));
-        let found = name.and_then(|name| schemas.find_map(|schema| Some((schema, schema.find_message(name)?))));
-        let Some((schema, id)) = found else { return self.opaque(url, value) };
+        let Some((schema, id)) = type_of(url, self.schema, self.options.any) else { return self.opaque(url, value) };
         let start = self.out.len();
         let outer = std::mem::replace(&mut self.schema, schema);
         let message = &schema[id];
         let result = match message.well_known {
-            None | Some(WellKnown::Empty) => match self.depth.checked_sub(1) {
-                None => Err(Box::new(EncodeError::TooDeep { depth_max: self.options.depth_max })),
-                Some(depth) => {
-                    self.depth = depth;
-                    let result = self.members(message, value, false).map_err(|stop| stop.of(message));
-                    self.depth += 1;
-                    result
-                }
-            },
+            None | Some(WellKnown::Empty) => {
+                self.nested(|run| run.members(message, value, false)).map_err(|stop| stop.of(message))
+            }
             Some(_) => {
                 self.out.extend_from_slice(b",\"value\":");
                 self.message(id, value)

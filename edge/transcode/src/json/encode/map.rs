@@ -2,11 +2,11 @@
 
 use super::{Run, Stop, order, put_string};
 use crate::schema::{Field, Kind};
-use crate::wire::{LENGTH, Malformed, Wire};
+use crate::wire::{Integer, LENGTH, Malformed, Wire};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key<'w> {
-    Number(i128),
+    Number(Integer),
     Text(&'w [u8]),
 }
 
@@ -66,10 +66,10 @@ impl<'a> Run<'a, '_> {
             }
             Key::Number(number) => {
                 self.out.push(b'"');
-                match field.kind {
-                    Kind::Bool => self.out.extend_from_slice(if number == 0 { b"false" } else { b"true" }),
-                    _ if number < 0 => self.signed(i64::try_from(number).unwrap_or_default()),
-                    _ => self.unsigned(u64::try_from(number).unwrap_or_default()),
+                match (field.kind, number) {
+                    (Kind::Bool, Integer::Unsigned(0)) => self.out.extend_from_slice(b"false"),
+                    (Kind::Bool, _) => self.out.extend_from_slice(b"true"),
+                    _ => self.integer(number),
                 }
                 self.out.push(b'"');
             }
@@ -83,7 +83,7 @@ impl<'a> Run<'a, '_> {
 /// put in order before.
 fn parts<'w>(content: &'w [u8], key: &Field, value: &Field) -> Result<(Key<'w>, Wire<'w>), Malformed> {
     let mut wire = Wire::new(content);
-    let mut name = if key.kind == Kind::String { Key::Text(b"") } else { Key::Number(0) };
+    let mut name = read(key.kind, &mut Wire::new(&[0; 8]))?;
     let mut found = Wire::new(&[0; 8]);
     let mut seen = [false; 2];
     while !wire.is_done() {
@@ -107,24 +107,5 @@ fn parts<'w>(content: &'w [u8], key: &Field, value: &Field) -> Result<(Key<'w>, 
 }
 
 fn read<'w>(kind: Kind, wire: &mut Wire<'w>) -> Result<Key<'w>, Malformed> {
-    Ok(Key::Number(match kind {
-        Kind::String => return Ok(Key::Text(wire.slice()?)),
-        Kind::Int32 => i128::from(wire.varint()? as i32),
-        Kind::Int64 => i128::from(wire.varint()? as i64),
-        Kind::Uint32 => i128::from(wire.varint()? as u32),
-        Kind::Uint64 => i128::from(wire.varint()?),
-        Kind::Sint32 => {
-            let value = wire.varint()? as u32;
-            i128::from((value >> 1) as i32 ^ -((value & 1) as i32))
-        }
-        Kind::Sint64 => {
-            let value = wire.varint()?;
-            i128::from((value >> 1) as i64 ^ -((value & 1) as i64))
-        }
-        Kind::Fixed32 => i128::from(wire.fixed32()?),
-        Kind::Fixed64 => i128::from(wire.fixed64()?),
-        Kind::Sfixed32 => i128::from(wire.fixed32()? as i32),
-        Kind::Sfixed64 => i128::from(wire.fixed64()? as i64),
-        _ => i128::from(wire.varint()? != 0),
-    }))
+    if kind == Kind::String { Ok(Key::Text(wire.slice()?)) } else { Ok(Key::Number(wire.integer(kind)?)) }
 }

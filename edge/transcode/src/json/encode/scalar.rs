@@ -4,29 +4,20 @@ use super::{Run, Stop};
 use crate::base64;
 use crate::json::lex::{plain_length, plain_words};
 use crate::schema::{Field, Kind};
-use crate::wire::{FIXED32, FIXED64, Wire};
+use crate::wire::{FIXED32, FIXED64, Integer, Wire};
 
 impl<'a> Run<'a, '_> {
     /// One value; `false` for a number that a closed enum does not have.
     #[inline]
     pub(super) fn scalar(&mut self, field: &'a Field, wire: &mut Wire<'_>) -> Result<bool, Stop> {
         match field.kind {
-            Kind::Int32 => self.signed(i64::from(wire.varint()? as i32)),
-            Kind::Sint32 => {
-                let value = wire.varint()? as u32;
-                self.signed(i64::from((value >> 1) as i32 ^ -((value & 1) as i32)));
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 | Kind::Uint32 | Kind::Fixed32 => {
+                self.integer(wire.integer(field.kind)?);
             }
-            Kind::Sfixed32 => self.signed(i64::from(wire.fixed32()? as i32)),
-            Kind::Uint32 => self.unsigned(u64::from(wire.varint()? as u32)),
-            Kind::Fixed32 => self.unsigned(u64::from(wire.fixed32()?)),
-            Kind::Int64 => self.signed64(wire.varint()? as i64),
-            Kind::Sint64 => {
-                let value = wire.varint()?;
-                self.signed64((value >> 1) as i64 ^ -((value & 1) as i64));
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => {
+                let value = wire.integer(field.kind)?;
+                self.quoted_unless_numbers(|run| run.integer(value));
             }
-            Kind::Sfixed64 => self.signed64(wire.fixed64()? as i64),
-            Kind::Uint64 => self.unsigned64(wire.varint()?),
-            Kind::Fixed64 => self.unsigned64(wire.fixed64()?),
             Kind::Double => self.double(f64::from_bits(wire.fixed64()?)),
             Kind::Float => self.float(f32::from_bits(wire.fixed32()?)),
             Kind::Bool => {
@@ -48,11 +39,7 @@ impl<'a> Run<'a, '_> {
                 let number = wire.varint()? as i32;
                 match values.value(number) {
                     Some(_) if values.null_value => self.out.extend_from_slice(b"null"),
-                    Some(value) if !self.options.enum_numbers => {
-                        self.out.push(b'"');
-                        self.out.extend_from_slice(value.name.as_bytes());
-                        self.out.push(b'"');
-                    }
+                    Some(value) if !self.options.enum_numbers => drop(put_string(value.name.as_bytes(), self.out)),
                     None if values.closed => return Ok(false),
                     _ => self.signed(i64::from(number)),
                 }
@@ -62,7 +49,15 @@ impl<'a> Run<'a, '_> {
         Ok(true)
     }
 
-    pub(super) fn signed(&mut self, value: i64) {
+    #[inline]
+    pub(super) fn integer(&mut self, value: Integer) {
+        match value {
+            Integer::Signed(value) => self.signed(value),
+            Integer::Unsigned(value) => self.unsigned(value),
+        }
+    }
+
+    fn signed(&mut self, value: i64) {
         if value < 0 {
             self.out.push(b'-');
         }
@@ -70,7 +65,7 @@ impl<'a> Run<'a, '_> {
     }
 
     /// Two digits at a time, from the end.
-    pub(super) fn unsigned(&mut self, mut value: u64) {
+    fn unsigned(&mut self, mut value: u64) {
         const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940\
             41424344454647484950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495\
             96979899";
@@ -88,14 +83,6 @@ impl<'a> Run<'a, '_> {
         at -= 1;
         digits[at] = b'0' + value as u8;
         self.out.extend_from_slice(&digits[at..]);
-    }
-
-    fn signed64(&mut self, value: i64) {
-        self.quoted_unless_numbers(|run| run.signed(value));
-    }
-
-    fn unsigned64(&mut self, value: u64) {
-        self.quoted_unless_numbers(|run| run.unsigned(value));
     }
 
     #[inline]

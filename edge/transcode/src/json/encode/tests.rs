@@ -1,5 +1,8 @@
+use prost::Message as _;
+
 use super::*;
-use crate::fixture::schema;
+use crate::descriptor::FileDescriptorSet;
+use crate::fixture::{compile, schema};
 
 const PROTO: &str = r#"syntax = "proto3"; import "google/protobuf/any.proto"; import "google/protobuf/struct.proto";
     import "google/protobuf/timestamp.proto"; import "google/protobuf/field_mask.proto";
@@ -201,6 +204,25 @@ fn an_answers_body_that_is_absent_is_its_declared_default() {
 }
 
 #[test]
+fn an_answers_body_is_the_same_in_whatever_order_it_comes() {
+    let schema = schema(PROTO);
+    let id = schema.find_message("M").unwrap();
+    for (name, wire, expected) in [
+        ("big", b"\x10\x05\x0a\x01x\x10\x06".as_slice(), r#""6""#),
+        ("many", b"\x18\x01\x10\x05\x1a\x02\x02\x03", "[1,2,3]"),
+        ("many", b"\x18\x01\xa8\x3f\x05\x18\x02", "[1,2]"),
+        ("labels", b"\x22\x03\x0a\x01b\x10\x05\x22\x03\x0a\x01a", r#"{"a":0,"b":0}"#),
+        ("child", b"\x2a\x02\x10\x01\x10\x07\x2a\x03\x0a\x01x", r#"{"firstName":"x","big":"1"}"#),
+        ("a", b"\x32\x01x\x38\x05", r#""""#),
+        ("b", b"\x32\x01x\x38\x05", "5"),
+    ] {
+        let (position, mut out) = (schema[id].position(name.as_bytes()).unwrap(), Vec::new());
+        Encoder::new(&schema, EncodeOptions::default()).field(id, position, wire, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
 fn strings_are_escaped_where_json_needs_it() {
     let text = "\"\\\n\r\t\u{8}\u{1f}\u{7f} ä 🍺 / a long enough tail";
     let mut wire = vec![10];
@@ -208,4 +230,18 @@ fn strings_are_escaped_where_json_needs_it() {
     let json = encode_with(&wire, EncodeOptions::default()).unwrap();
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["firstName"], text);
+}
+
+#[test]
+fn names_are_escaped_whatever_a_descriptor_calls_things() {
+    let mut set = FileDescriptorSet::decode(compile(&[("odd.proto", PROTO)]).as_slice()).unwrap();
+    let file = set.file.last_mut().unwrap();
+    file.enum_type[0].value[1].name = "a\"b\n".into();
+    let colour = file.message_type[0].field.iter_mut().find(|field| field.name == "colour").unwrap();
+    colour.json_name = Some("co\"lour".into());
+    let schema = Schema::new(&[&set.encode_to_vec()]).unwrap();
+    let mut out = Vec::new();
+    let encoder = Encoder::new(&schema, EncodeOptions::default());
+    encoder.message(schema.find_message("M").unwrap(), b"\x60\x01", &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), r#"{"co\"lour":"a\"b\n"}"#);
 }

@@ -1,5 +1,7 @@
 //! One field: its kind, and what syntax, edition and options make of it.
 
+use std::collections::HashSet;
+
 use super::Scope;
 use crate::descriptor::{DescriptorProto, FieldDescriptorProto, Label};
 use crate::json;
@@ -11,10 +13,11 @@ const NUMBER_MAX: i32 = (1 << 29) - 1;
 /// The names of a message's oneofs, and for each declared one its place among them; a oneof that only stands for a
 /// proto3 `optional` has none.
 pub(super) fn oneofs(message: &DescriptorProto) -> (Vec<Box<str>>, Vec<Option<u32>>) {
+    let optional = message.field.iter().filter(|field| field.proto3_optional);
+    let stand_ins: HashSet<u32> = optional.filter_map(|field| field.oneof_index).collect();
     let mut names = Vec::new();
     let position = (0..).zip(&message.oneof_decl).map(|(at, oneof)| {
-        let mut members = message.field.iter().filter(|field| field.oneof_index == Some(at));
-        if members.any(|field| field.proto3_optional) {
+        if stand_ins.contains(&at) {
             return None;
         }
         names.push(oneof.name.as_str().into());
