@@ -1,5 +1,6 @@
 //! The call to a backend: its deadline, its metadata, its answer as bytes.
 
+pub(crate) mod bounded;
 pub(crate) mod checked;
 mod cuttable;
 pub(crate) mod headers;
@@ -18,6 +19,7 @@ use malla_runtime::link;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -27,6 +29,7 @@ use tracing::Instrument as _;
 use crate::decode::{Messages, Pieces};
 use crate::load::Method;
 use crate::rejection::Rejection;
+use bounded::bounded;
 use checked::checked;
 use cuttable::Cuttable;
 
@@ -35,6 +38,30 @@ mod tests;
 
 /// How long an upload that is cut off may take to break off.
 const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a call is bound to besides its backend.
+#[derive(Clone)]
+pub(crate) struct Bounds {
+    pub(crate) message_bytes_max: usize,
+    pub(crate) deadline: Instant,
+    /// Cancelled when the edge drains: streams end then, or they would hold the process for as long as they like. `None`
+    /// where the caller sees to that.
+    pub(crate) closing: Option<CancellationToken>,
+}
+
+impl Bounds {
+    /// A method's answer within them, for tonic to read.
+    fn hold(self, method: &Method) -> impl FnOnce(http::Response<Body>) -> http::Response<Body> + Clone + use<> {
+        let streams = method.server_streaming;
+        move |response| {
+            let response = checked(response, self.message_bytes_max);
+            if !streams {
+                return response;
+            }
+            response.map(|body| bounded(body, self.deadline, self.closing))
+        }
+    }
+}
 
 /// What a backend answered.
 pub(crate) struct Reply {
@@ -108,30 +135,25 @@ pub(crate) fn of_backend(status: Status) -> Status {
 /// What the backend answered instead; 504 when it did not answer in time; what broke an upload.
 pub(crate) async fn call(
     method: &Method,
-    message_bytes_max: usize,
+    bounds: Bounds,
     headers: HeaderMap,
-    deadline: Instant,
     messages: Messages,
 ) -> Result<Reply, Rejection> {
+    let deadline = bounds.deadline;
     let call = Call::new(Some(deadline), &headers);
     let metadata = MetadataMap::from_headers(headers);
     let calling = async {
         match messages {
-            Messages::One(message) => call.scope(single(method, message_bytes_max, metadata, message, deadline)).await,
-            Messages::Pieces(pieces) => streamed(method, message_bytes_max, metadata, pieces, call, deadline).await,
+            Messages::One(message) => call.scope(single(method, bounds, metadata, message)).await,
+            Messages::Pieces(pieces) => streamed(method, bounds, metadata, pieces, call).await,
         }
     };
     tokio::time::timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(Rejection::backend(expired())))
 }
 
-async fn single(
-    method: &Method,
-    message_bytes_max: usize,
-    metadata: MetadataMap,
-    message: Bytes,
-    deadline: Instant,
-) -> Result<Reply, Rejection> {
-    let link = method.link.clone().map_response(move |response| checked(response, message_bytes_max));
+async fn single(method: &Method, bounds: Bounds, metadata: MetadataMap, message: Bytes) -> Result<Reply, Rejection> {
+    let Bounds { message_bytes_max, deadline, .. } = bounds;
+    let link = method.link.clone().map_response(bounds.hold(method));
     let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = || Request::from_parts(metadata.clone(), Extensions::default(), message.clone());
     if method.server_streaming {
@@ -158,16 +180,16 @@ async fn single(
 /// of a complete file.
 async fn streamed(
     method: &Method,
-    message_bytes_max: usize,
+    bounds: Bounds,
     metadata: MetadataMap,
     pieces: Pieces,
     call: Call,
-    deadline: Instant,
 ) -> Result<Reply, Rejection> {
+    let Bounds { message_bytes_max, deadline, .. } = bounds;
     let Pieces { stream: messages, mut broken, cut } = pieces;
     let whole = CancellationToken::new();
     let link = Cuttable { link: method.link.clone(), cut: cut.clone(), whole: whole.clone() };
-    let link = link.map_response(move |response| checked(response, message_bytes_max));
+    let link = link.map_response(bounds.hold(method));
     let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = Request::from_parts(metadata, Extensions::default(), messages);
     let path = method.path.clone();

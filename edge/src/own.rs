@@ -9,9 +9,9 @@ use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 use tower::ServiceExt as _;
 
+use crate::call::bounded::bounded;
 use crate::call::expired;
 use crate::encode::Answer;
-use crate::grpc;
 use crate::limit::Limit;
 use crate::load::{Backend, OWN_SERVICES};
 use crate::rejection::Rejection;
@@ -123,7 +123,7 @@ impl Own {
         let answering = tokio::time::timeout_at(deadline, self.routes.clone().oneshot(request)).await;
         let Ok(response) = answering.map_err(|_| Rejection::new(expired()))?;
         let (parts, body) = response.into_parts();
-        let body = grpc::bounded(body, Some(deadline), Some(closing));
+        let body = bounded(body, deadline, Some(closing));
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }

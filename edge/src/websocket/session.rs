@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::call::{self, Replied, Replies, Reply};
+use crate::call::{self, Bounds, Replied, Replies, Reply, bounded};
 use crate::codec::{HttpBody, Output, Payload, RequestPlan, ResponsePlan};
 use crate::decode::{Messages, Pieces, Sequence, Source};
 use crate::encode::write;
@@ -152,6 +152,7 @@ impl Session {
             Ok(begun) => begun,
             Err(rejection) => return End::Failed(rejection),
         };
+        let mut ends = bounded::end(self.deadline, Some(self.closing.clone()));
         let mut pings = tokio::time::interval_at(Instant::now() + self.ping, self.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut alive = true;
@@ -159,8 +160,10 @@ impl Session {
             let outgoing = tokio::select! {
                 // What ends it first: a backend that always has a message ready would otherwise never be stopped.
                 biased;
-                () = self.closing.cancelled() => return End::Closed(CloseCode::Away, "the edge is shutting down"),
-                () = tokio::time::sleep_until(self.deadline) => return End::Failed(Rejection::backend(call::expired())),
+                Some(end) = ends.next() => match end {
+                    bounded::End::Drain => return End::Closed(CloseCode::Away, "the edge is shutting down"),
+                    bounded::End::Deadline => return End::Failed(Rejection::backend(end.into())),
+                },
                 _ = pings.tick() => {
                     // While nothing is read, no answer can be seen.
                     if !alive && said.waiting.is_none() {
@@ -215,10 +218,8 @@ impl Session {
 
     fn call(&self, messages: Messages) -> Calling {
         let (method, metadata) = (self.method.clone(), self.metadata.clone());
-        let (message_bytes_max, deadline) = (self.message_bytes_max, self.deadline);
-        Calling::Begun(Box::pin(
-            async move { call::call(&method, message_bytes_max, metadata, deadline, messages).await },
-        ))
+        let bounds = Bounds { message_bytes_max: self.message_bytes_max, deadline: self.deadline, closing: None };
+        Calling::Begun(Box::pin(async move { call::call(&method, bounds, metadata, messages).await }))
     }
 
     /// Takes a frame of the client's.
