@@ -2,11 +2,10 @@
 
 pub(crate) mod bounded;
 pub(crate) mod checked;
-mod cuttable;
+pub(crate) mod cuttable;
 pub(crate) mod headers;
 pub(crate) mod retry;
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,20 +23,16 @@ use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 use tower::ServiceExt as _;
-use tracing::Instrument as _;
 
 use crate::decode::{Messages, Pieces};
 use crate::load::Method;
 use crate::rejection::Rejection;
 use bounded::bounded;
 use checked::checked;
-use cuttable::Cuttable;
+use cuttable::cuttable;
 
 #[cfg(test)]
 mod tests;
-
-/// How long an upload that is cut off may take to break off.
-const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a call is bound to besides its backend.
 #[derive(Clone)]
@@ -140,12 +135,13 @@ pub(crate) async fn call(
     messages: Messages,
 ) -> Result<Reply, Rejection> {
     let deadline = bounds.deadline;
-    let call = Call::new(Some(deadline), &headers);
-    let metadata = MetadataMap::from_headers(headers);
     let calling = async {
         match messages {
-            Messages::One(message) => call.scope(single(method, bounds, metadata, message)).await,
-            Messages::Pieces(pieces) => streamed(method, bounds, metadata, pieces, call).await,
+            Messages::One(message) => {
+                let call = Call::new(Some(deadline), &headers);
+                call.scope(single(method, bounds, MetadataMap::from_headers(headers), message)).await
+            }
+            Messages::Pieces(pieces) => streamed(method, bounds, MetadataMap::from_headers(headers), pieces).await,
         }
     };
     tokio::time::timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(Rejection::backend(expired())))
@@ -175,64 +171,31 @@ async fn single(method: &Method, bounds: Bounds, metadata: MetadataMap, message:
     }
 }
 
-/// Runs as a task of its own, which cuts the upload off when its client leaves or its time is up. Were the call dropped
-/// while the upload goes on, it would be reset with CANCEL, which tonic's servers give their handlers as a clean end: that
-/// of a complete file.
-async fn streamed(
-    method: &Method,
-    bounds: Bounds,
-    metadata: MetadataMap,
-    pieces: Pieces,
-    call: Call,
-) -> Result<Reply, Rejection> {
+async fn streamed(method: &Method, bounds: Bounds, metadata: MetadataMap, pieces: Pieces) -> Result<Reply, Rejection> {
     let Bounds { message_bytes_max, deadline, .. } = bounds;
     let Pieces { stream: messages, mut broken, cut } = pieces;
-    let whole = CancellationToken::new();
-    let link = Cuttable { link: method.link.clone(), cut: cut.clone(), whole: whole.clone() };
-    let link = link.map_response(bounds.hold(method));
-    let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = Request::from_parts(metadata, Extensions::default(), messages);
     let path = method.path.clone();
     let both_ways = method.server_streaming;
-    let calling = call.scope(async move {
-        match client.streaming(request, path, BytesCodec).await {
-            Ok(response) if !both_ways => one(response).await.map_err(Rejection::of_call),
-            outcome => stream(outcome),
+    let reply = cuttable(&method.link, cut, deadline, |link| {
+        let link = link.map_response(bounds.hold(method));
+        let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
+        async move {
+            match client.streaming(request, path, BytesCodec).await {
+                Ok(response) if !both_ways => one(response).await.map_err(Rejection::of_call),
+                outcome => stream(outcome),
+            }
         }
     });
-    let left = cut.clone().drop_guard();
-    let reply = tokio::spawn(ended(calling, cut, whole, deadline).in_current_span()).await;
-    left.disarm();
+    let reply = reply.await;
     if let Ok(rejection) = broken.try_recv() {
         return Err(rejection);
     }
-    let mut reply = reply.unwrap_or_else(|_panic| Err(Rejection::new(Status::internal("internal error"))))?;
+    let mut reply = reply?;
     if let Replied::Stream(replies) = &mut reply.messages {
         replies.broken = Some(broken);
     }
     Ok(reply)
-}
-
-/// A call, until its answer, its deadline, or its upload was cut off.
-async fn ended(
-    calling: impl Future<Output = Result<Reply, Rejection>>,
-    cut: CancellationToken,
-    whole: CancellationToken,
-    deadline: Instant,
-) -> Result<Reply, Rejection> {
-    let mut calling = pin!(calling);
-    tokio::select! {
-        reply = &mut calling => return reply,
-        () = cut.cancelled() => {}
-        () = tokio::time::sleep_until(deadline) => cut.cancel(),
-    }
-    tokio::select! {
-        reply = calling => reply,
-        // Nothing is left to be cut off.
-        () = whole.cancelled() => Err(Rejection::backend(expired())),
-        // Its backend takes nothing more, not even the end.
-        () = tokio::time::sleep(CUT_TIMEOUT) => Err(Rejection::backend(expired())),
-    }
 }
 
 /// A single message. tonic would put its trailers among its headers.

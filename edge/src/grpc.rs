@@ -1,16 +1,16 @@
 //! gRPC passed through: bytes as they come, both ways, never decoded.
 
+use futures_util::TryFutureExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Request, Version};
 use malla_runtime::call::{self as deadlines, Call};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
-use tracing::Instrument as _;
 
 use crate::call::bounded::bounded;
+use crate::call::cuttable::{Cuttable, cuttable};
 use crate::call::{expired, headers};
 use crate::encode::Answer;
 use crate::load::Method;
@@ -35,18 +35,16 @@ pub(crate) async fn pass(
     *request.headers_mut() = headers;
     // Whatever the client wrote, the backend gets what remains.
     request.headers_mut().remove(deadlines::TIMEOUT);
-    let call = Call::new(Some(deadline), request.headers());
-    let calling = call.scope(method.link.clone().oneshot(request));
     let calling = async {
-        if !method.client_streaming {
-            return calling.await;
+        if method.client_streaming {
+            let call = |link: Cuttable| link.oneshot(request).map_err(Rejection::of_call);
+            return cuttable(&method.link, CancellationToken::new(), deadline, call).await;
         }
-        // As with uploads over REST: dropped, the call would be reset with CANCEL, and look complete to its backend.
-        let answer = tokio::spawn(calling.in_current_span()).await;
-        answer.unwrap_or_else(|_panic| Err(Status::internal("internal error")))
+        let call = Call::new(Some(deadline), request.headers());
+        call.scope(method.link.clone().oneshot(request)).await.map_err(Rejection::of_call)
     };
     let response = tokio::time::timeout_at(deadline, calling).await;
-    let (parts, body) = response.map_err(|_| Rejection::backend(expired()))?.map_err(Rejection::of_call)?.into_parts();
+    let (parts, body) = response.map_err(|_| Rejection::backend(expired()))??.into_parts();
     let closing = method.server_streaming.then_some(closing);
     let body = bounded(body, deadline, closing);
     Ok(Answer { status: parts.status, headers: headers::pass(&parts.headers, None), body })
