@@ -1,11 +1,11 @@
 //! The call to a backend: its deadline, its metadata, its answer as bytes.
 
+pub(crate) mod bounded;
 pub(crate) mod checked;
-mod cuttable;
+pub(crate) mod cuttable;
 pub(crate) mod headers;
 pub(crate) mod retry;
 
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,23 +18,45 @@ use malla_runtime::link;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 use tower::ServiceExt as _;
-use tracing::Instrument as _;
 
 use crate::decode::{Messages, Pieces};
 use crate::load::Method;
 use crate::rejection::Rejection;
+use bounded::bounded;
 use checked::checked;
-use cuttable::Cuttable;
+use cuttable::cuttable;
 
 #[cfg(test)]
 mod tests;
 
-/// How long an upload that is cut off may take to break off.
-const CUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a call is bound to besides its backend.
+#[derive(Clone)]
+pub(crate) struct Bounds {
+    pub(crate) message_bytes_max: usize,
+    pub(crate) deadline: Instant,
+    /// Cancelled when the edge drains: streams end then, or they would hold the process for as long as they like. `None`
+    /// where the caller sees to that.
+    pub(crate) closing: Option<CancellationToken>,
+}
+
+impl Bounds {
+    /// A method's answer within them, for tonic to read.
+    fn hold(self, method: &Method) -> impl FnOnce(http::Response<Body>) -> http::Response<Body> + Clone + use<> {
+        let streams = method.server_streaming;
+        move |response| {
+            let response = checked(response, self.message_bytes_max);
+            if !streams {
+                return response;
+            }
+            response.map(|body| bounded(body, self.deadline, self.closing))
+        }
+    }
+}
 
 /// What a backend answered.
 pub(crate) struct Reply {
@@ -108,30 +130,26 @@ pub(crate) fn of_backend(status: Status) -> Status {
 /// What the backend answered instead; 504 when it did not answer in time; what broke an upload.
 pub(crate) async fn call(
     method: &Method,
-    message_bytes_max: usize,
+    bounds: Bounds,
     headers: HeaderMap,
-    deadline: Instant,
     messages: Messages,
 ) -> Result<Reply, Rejection> {
-    let call = Call::new(Some(deadline), &headers);
-    let metadata = MetadataMap::from_headers(headers);
+    let deadline = bounds.deadline;
     let calling = async {
         match messages {
-            Messages::One(message) => call.scope(single(method, message_bytes_max, metadata, message, deadline)).await,
-            Messages::Pieces(pieces) => streamed(method, message_bytes_max, metadata, pieces, call, deadline).await,
+            Messages::One(message) => {
+                let call = Call::new(Some(deadline), &headers);
+                call.scope(single(method, bounds, MetadataMap::from_headers(headers), message)).await
+            }
+            Messages::Pieces(pieces) => streamed(method, bounds, MetadataMap::from_headers(headers), pieces).await,
         }
     };
     tokio::time::timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(Rejection::backend(expired())))
 }
 
-async fn single(
-    method: &Method,
-    message_bytes_max: usize,
-    metadata: MetadataMap,
-    message: Bytes,
-    deadline: Instant,
-) -> Result<Reply, Rejection> {
-    let link = method.link.clone().map_response(move |response| checked(response, message_bytes_max));
+async fn single(method: &Method, bounds: Bounds, metadata: MetadataMap, message: Bytes) -> Result<Reply, Rejection> {
+    let Bounds { message_bytes_max, deadline, .. } = bounds;
+    let link = method.link.clone().map_response(bounds.hold(method));
     let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = || Request::from_parts(metadata.clone(), Extensions::default(), message.clone());
     if method.server_streaming {
@@ -153,64 +171,31 @@ async fn single(
     }
 }
 
-/// Runs as a task of its own, which cuts the upload off when its client leaves or its time is up. Were the call dropped
-/// while the upload goes on, it would be reset with CANCEL, which tonic's servers give their handlers as a clean end: that
-/// of a complete file.
-async fn streamed(
-    method: &Method,
-    message_bytes_max: usize,
-    metadata: MetadataMap,
-    pieces: Pieces,
-    call: Call,
-    deadline: Instant,
-) -> Result<Reply, Rejection> {
+async fn streamed(method: &Method, bounds: Bounds, metadata: MetadataMap, pieces: Pieces) -> Result<Reply, Rejection> {
+    let Bounds { message_bytes_max, deadline, .. } = bounds;
     let Pieces { stream: messages, mut broken, cut } = pieces;
-    let whole = CancellationToken::new();
-    let link = Cuttable { link: method.link.clone(), cut: cut.clone(), whole: whole.clone() };
-    let link = link.map_response(move |response| checked(response, message_bytes_max));
-    let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
     let request = Request::from_parts(metadata, Extensions::default(), messages);
     let path = method.path.clone();
     let both_ways = method.server_streaming;
-    let calling = call.scope(async move {
-        match client.streaming(request, path, BytesCodec).await {
-            Ok(response) if !both_ways => one(response).await.map_err(Rejection::of_call),
-            outcome => stream(outcome),
+    let reply = cuttable(&method.link, cut, deadline, |link| {
+        let link = link.map_response(bounds.hold(method));
+        let mut client = Grpc::new(link).max_decoding_message_size(message_bytes_max);
+        async move {
+            match client.streaming(request, path, BytesCodec).await {
+                Ok(response) if !both_ways => one(response).await.map_err(Rejection::of_call),
+                outcome => stream(outcome),
+            }
         }
     });
-    let left = cut.clone().drop_guard();
-    let reply = tokio::spawn(ended(calling, cut, whole, deadline).in_current_span()).await;
-    left.disarm();
+    let reply = reply.await;
     if let Ok(rejection) = broken.try_recv() {
         return Err(rejection);
     }
-    let mut reply = reply.unwrap_or_else(|_panic| Err(Rejection::new(Status::internal("internal error"))))?;
+    let mut reply = reply?;
     if let Replied::Stream(replies) = &mut reply.messages {
         replies.broken = Some(broken);
     }
     Ok(reply)
-}
-
-/// A call, until its answer, its deadline, or its upload was cut off.
-async fn ended(
-    calling: impl Future<Output = Result<Reply, Rejection>>,
-    cut: CancellationToken,
-    whole: CancellationToken,
-    deadline: Instant,
-) -> Result<Reply, Rejection> {
-    let mut calling = pin!(calling);
-    tokio::select! {
-        reply = &mut calling => return reply,
-        () = cut.cancelled() => {}
-        () = tokio::time::sleep_until(deadline) => cut.cancel(),
-    }
-    tokio::select! {
-        reply = calling => reply,
-        // Nothing is left to be cut off.
-        () = whole.cancelled() => Err(Rejection::backend(expired())),
-        // Its backend takes nothing more, not even the end.
-        () = tokio::time::sleep(CUT_TIMEOUT) => Err(Rejection::backend(expired())),
-    }
 }
 
 /// A single message. tonic would put its trailers among its headers.

@@ -10,9 +10,9 @@ use tonic::service::Routes;
 use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 use tower::ServiceExt as _;
 
+use crate::call::bounded::bounded;
 use crate::call::expired;
 use crate::encode::Answer;
-use crate::grpc;
 use crate::limit::Limit;
 use crate::load::Backend;
 use crate::rejection::Rejection;
@@ -110,7 +110,7 @@ impl Own {
         let answering = tokio::time::timeout_at(deadline, self.0.clone().oneshot(as_v1(request))).await;
         let Ok(response) = answering.map_err(|_| Rejection::new(expired()))?;
         let (parts, body) = response.into_parts();
-        let body = grpc::bounded(body, Some(deadline), Some(closing));
+        let body = bounded(body, deadline, Some(closing));
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }

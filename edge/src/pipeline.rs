@@ -18,7 +18,7 @@ use tonic::body::Body;
 use tracing::{Instrument as _, Span, field};
 
 use crate::accept::{self, Peer};
-use crate::call::{self, headers};
+use crate::call::{self, Bounds, headers};
 use crate::coding;
 use crate::cors::Page;
 use crate::decode::{Messages, decode};
@@ -170,14 +170,14 @@ async fn transcoded(
     Key::pass(key.as_ref(), &mut metadata);
     let message = if let Messages::One(message) = &messages { Some(message.clone()) } else { None };
     let offer = Offer::make(edge, method, head, caller, message, &mut metadata);
-    let calling = call::call(method, edge.config.message_bytes_max, metadata, deadline, messages);
+    let closing = Some(edge.closing.clone());
+    let bounds = Bounds { message_bytes_max: edge.config.message_bytes_max, deadline, closing };
+    let calling = call::call(method, bounds, metadata, messages);
     let reply = match defer::instead_of(offer, calling).await? {
         Outcome::Answered(reply) => reply,
         Outcome::Deferred(accepted) => return accepted.as_rest(binding.operation.as_ref()),
     };
     let terms = Terms {
-        deadline,
-        closing: edge.closing.clone(),
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),
         errors: binding.errors.clone(),
         failed: record.failed(),

@@ -9,7 +9,7 @@ use malla_runtime::auth::Claims;
 use malla_transcode::rule;
 
 use crate::call::retry::budgets;
-use crate::fixture::{Fate, backend, config, descriptors, edge, in_front_of_bare, remote, send};
+use crate::fixture::{Fate, backend, bare_echo, config, descriptors, edge, in_front_of_bare, remote, send};
 use crate::load::load;
 use crate::{Config, Edge};
 
@@ -45,6 +45,18 @@ async fn an_upload_that_breaks_off_is_never_complete_to_its_backend() {
     let (status, body) = json(send(&edge, put([data(200_000)])).await).await;
     assert_eq!((status, body["i64"].as_str()), (200, Some("200000")));
     assert_eq!((told.recv().await, told.recv().await), (Some("begun"), Some("complete")));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_late_is_never_complete_to_its_backend() {
+    // A stranger's, that takes a reset with CANCEL for the end.
+    let (edge, mut told) = bare_echo().await;
+    let unending =
+        futures_util::StreamExt::chain(futures_util::stream::iter([data(200_000)]), futures_util::stream::pending());
+    let mut late = put([]).map(|_| Body::new(StreamBody::new(unending)));
+    late.headers_mut().insert("x-server-timeout", "0.3".parse().unwrap());
+    assert_eq!(send(&edge, late).await.status(), 504);
+    assert_eq!((told.recv().await, told.recv().await), (Some("begun"), Some("cut")));
 }
 
 /// An edge whose backend begins every answer and never ends it, and what becomes of its calls.
@@ -126,5 +138,48 @@ async fn an_answer_over_the_limit_is_not_the_clients_fault() {
         let expected =
             if uri.contains("fail") { (400, "failed as asked") } else { (500, "the backend's answer is too large") };
         assert_eq!((status, body["message"].as_str().unwrap()), expected, "{uri}");
+    }
+}
+
+/// Makes a gRPC call, and gives the status it ends with.
+async fn over_grpc(edge: Edge, method: &str, timeout: &str, body: Body) -> String {
+    let request = http::Request::post(format!("/test.v1.EchoService/{method}")).version(http::Version::HTTP_2);
+    let request = request.header("host", "test").header("content-type", "application/grpc");
+    let request = request.header("te", "trailers").header("grpc-timeout", timeout).body(body).unwrap();
+    let (head, body) = send(&edge, request).await.into_parts();
+    let trailers = body.collect().await.unwrap().trailers().cloned();
+    trailers.unwrap_or(head.headers)["grpc-status"].to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_upload_over_grpc_is_cut_off_when_its_call_is_over() {
+    for (method, id, timeout, ending, code, fate) in [
+        ("Talk", "a", "300m", "", Some("4"), "cut"),
+        ("Chat", "a", "300m", "", Some("4"), "cut"),
+        ("Talk", "bye", "20S", "", Some("0"), "complete"),
+        ("Talk", "a", "20S", "drain", Some("14"), "cut"),
+        ("Talk", "a", "20S", "leave", None, "cut"),
+        ("Chat", "a", "20S", "leave", None, "cut"),
+    ] {
+        let line = format!("{method} {id} {timeout} {ending}");
+        let soon = async |told: &mut tokio::sync::mpsc::UnboundedReceiver<_>| {
+            tokio::time::timeout(Duration::from_secs(5), told.recv()).await.expect(&line)
+        };
+        // Of a stranger, who does not look at the clock.
+        let (edge, mut told) = bare_echo().await;
+        let (upload, uploaded) = tokio::sync::mpsc::channel(1);
+        let message = [&[0, 0, 0, 0, id.len() as u8 + 2, 10, id.len() as u8][..], id.as_bytes()].concat();
+        upload.send(Ok::<_, Status>(Frame::data(Bytes::from(message)))).await.unwrap();
+        let body = Body::new(StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(uploaded)));
+        let calling = tokio::spawn(over_grpc(edge.clone(), method, timeout, body));
+        assert_eq!(soon(&mut told).await, Some("begun"), "{line}");
+        match ending {
+            "drain" => edge.close_streams(),
+            "leave" => calling.abort(),
+            _ => {}
+        }
+        assert_eq!(calling.await.ok().as_deref(), code, "{line}");
+        assert_eq!(soon(&mut told).await, Some(fate), "{line}");
+        tokio::time::timeout(Duration::from_secs(5), upload.closed()).await.expect(&line);
     }
 }

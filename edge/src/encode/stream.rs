@@ -4,18 +4,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::OptionFuture;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::frame::Format;
 use super::{Answer, broken, media_type, unreadable};
-use crate::call::{self, Replies, headers};
+use crate::call::{Replies, headers};
 use crate::codec::{JsonPlan, RawPlan};
 use crate::errors;
 use crate::rejection::Rejection;
@@ -24,11 +24,8 @@ use crate::rejection::Rejection;
 /// quiet stream is opened after it, so that its client knows it is connected.
 const FIRST_MESSAGE_WAIT: Duration = Duration::from_millis(200);
 
-/// What a stream is bound to besides its backend.
+/// What a stream has for its client besides its messages.
 pub(crate) struct Terms {
-    pub(crate) deadline: Instant,
-    /// Cancelled when the edge drains: streams end then, or they would hold the process for as long as they like.
-    pub(crate) closing: CancellationToken,
     pub(crate) heartbeat: Duration,
     pub(crate) errors: Arc<errors::Writer>,
     /// Where to say that it failed.
@@ -37,7 +34,7 @@ pub(crate) struct Terms {
     pub(crate) trailers: bool,
 }
 
-/// Messages from a backend until the deadline, or the edge's end.
+/// Messages from a backend, and what came after them.
 struct Messages {
     replies: Replies,
     terms: Terms,
@@ -52,13 +49,7 @@ impl Messages {
 
     /// The next message; `None` at the end. Cancel safe.
     async fn next(&mut self) -> Option<Result<Bytes, Rejection>> {
-        let next = tokio::select! {
-            // A backend that always has a message ready would otherwise never be stopped.
-            biased;
-            () = tokio::time::sleep_until(self.terms.deadline) => Some(Err(Rejection::backend(call::expired()))),
-            () = self.terms.closing.cancelled() => Some(Err(Rejection::new(Status::unavailable("the edge is shutting down")))),
-            message = self.replies.next() => message.transpose(),
-        };
+        let next = self.replies.next().await.transpose();
         match &next {
             None => headers::from_metadata(&self.replies.trailers(), &mut self.trailers),
             Some(Err(rejection)) => headers::from_metadata(rejection.status.metadata().as_ref(), &mut self.trailers),
@@ -104,7 +95,13 @@ pub(super) async fn json(
         First::End => Some(None),
         First::Late => None,
     };
-    let writer = Writer { plan, format, messages, waiting, written: 0, stage: Stage::Open };
+    let pulse = format.heartbeat().map(|_| {
+        let pause = messages.terms.heartbeat;
+        let mut pulse = tokio::time::interval_at(Instant::now() + pause, pause);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pulse
+    });
+    let writer = Writer { plan, format, messages, waiting, pulse, written: 0, stage: Stage::Open };
     let frames = stream::unfold(writer, async |mut writer| {
         let frame = writer.frame().await?;
         Some((Ok::<_, Status>(frame), writer))
@@ -120,6 +117,8 @@ struct Writer {
     messages: Messages,
     /// What the wait for the first message gave: a message, or the end.
     waiting: Option<Option<Bytes>>,
+    /// When to send a heartbeat if nothing else is there. Messages do not put it off: that would set a timer for each.
+    pulse: Option<Interval>,
     written: u64,
     stage: Stage,
 }
@@ -163,9 +162,12 @@ impl Writer {
         let first = self.written == 0;
         let message = match self.waiting.take() {
             Some(message) => message.map(Ok),
-            None => match tokio::time::timeout(self.pause(), self.messages.next()).await {
-                Ok(message) => message,
-                Err(_) => return self.format.heartbeat().unwrap_or_default(),
+            None => tokio::select! {
+                biased;
+                message = self.messages.next() => message,
+                Some(_) = OptionFuture::from(self.pulse.as_mut().map(Interval::tick)) => {
+                    return self.format.heartbeat().unwrap_or_default();
+                }
             },
         };
         self.written += 1;
@@ -183,11 +185,6 @@ impl Writer {
             let _ = self.messages.terms.failed.set(status.code());
             self.format.error(&self.messages.terms.errors.element(&status), first)
         })
-    }
-
-    fn pause(&self) -> Duration {
-        const NEVER: Duration = Duration::from_secs(86_400);
-        if self.format.heartbeat().is_some() { self.messages.terms.heartbeat } else { NEVER }
     }
 }
 

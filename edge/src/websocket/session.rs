@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::buffered::Buffered;
-use crate::call::{self, Replied, Replies, Reply};
+use crate::call::{self, Bounds, Replied, Replies, Reply, bounded};
 use crate::codec::{Payload, RequestPlan, ResponsePlan};
 use crate::decode::{Messages, Piece, Pieces, Sequence, Source};
 use crate::encode::unreadable;
@@ -147,7 +147,11 @@ impl Session {
         let (code, reason) = match end {
             End::Done => (CloseCode::Normal, String::new()),
             End::Closed(code, reason) => (code, reason.to_owned()),
-            End::Left => return,
+            End::Left => {
+                // Its close frame is answered, if it sent one.
+                let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.flush()).await;
+                return;
+            }
             End::Failed(rejection) => {
                 record.refused(&rejection);
                 let error = self.errors.element(&rejection.status);
@@ -178,6 +182,7 @@ impl Session {
             Ok(begun) => begun,
             Err(rejection) => return End::Failed(rejection),
         };
+        let mut ends = bounded::end(self.deadline, Some(self.closing.clone()));
         let mut pings = tokio::time::interval_at(Instant::now() + self.ping, self.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut alive = true;
@@ -185,8 +190,10 @@ impl Session {
             let outgoing = tokio::select! {
                 // What ends it first: a backend that always has a message ready would otherwise never be stopped.
                 biased;
-                () = self.closing.cancelled() => return End::Closed(CloseCode::Away, "the edge is shutting down"),
-                () = tokio::time::sleep_until(self.deadline) => return End::Failed(Rejection::backend(call::expired())),
+                 Some(end) = ends.next() => match end {
+                    bounded::End::Drain => return End::Closed(CloseCode::Away, "the edge is shutting down"),
+                    bounded::End::Deadline => return End::Failed(Rejection::backend(end.into())),
+                },
                 Ok(rejection) = &mut refused => return End::Failed(rejection),
                 _ = pings.tick() => {
                     // While nothing is read, no answer can be seen.
@@ -242,11 +249,11 @@ impl Session {
 
     fn call(&self, messages: Messages) -> Calling {
         let (method, metadata) = (self.method.clone(), self.metadata.clone());
-        let (message_bytes_max, deadline) = (self.message_bytes_max, self.deadline);
+        let bounds = Bounds { message_bytes_max: self.message_bytes_max, deadline: self.deadline, closing: None };
         let held = self.buffered.split(0);
         Calling::Begun(Box::pin(async move {
             let _held = held;
-            call::call(&method, message_bytes_max, metadata, deadline, messages).await
+            call::call(&method, bounds, metadata, messages).await
         }))
     }
 
