@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
-use tonic::{Extensions, Request, Response, Status, Streaming};
+use tonic::{Code, Extensions, Request, Response, Status, Streaming};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -91,14 +91,17 @@ pub(crate) fn expired() -> Status {
     Status::deadline_exceeded("the deadline passed before the call ended")
 }
 
-/// What a client is told for a status of a call: what the backend sent, as it is. What no backend sent has another code
-/// here than tonic gives it: UNAVAILABLE for whatever broke the connection.
+/// What a client is told for a status of a call: what the backend sent, as it is. What broke the way to it is told in the
+/// client's terms.
 pub(crate) fn of_backend(status: Status) -> Status {
     if !link::is_lost(&status) || link::is_unreached(&status) {
         return status;
     }
-    tracing::debug!(error = %status, "the connection to a backend broke");
-    Status::unavailable("the connection to the backend was lost")
+    tracing::debug!(error = %status, "a call to a backend broke off");
+    match status.code() {
+        Code::Unavailable => Status::unavailable("the connection to the backend was lost"),
+        code => Status::new(code, "the call to the backend was reset"),
+    }
 }
 
 /// Calls a method; again, where that is safe, when a call with a single message either way fails. Dropping the future
