@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use h2::Reason;
 use h2::server::SendResponse;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
@@ -367,5 +367,46 @@ async fn a_reset_is_its_calls_alone() {
             assert_eq!((status.code(), matches!(cause, Some(Error::Unreached(_)))), (code, unreached), "{status:?}");
         }
         becomes(&balancer, "usable", 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_metadata_arrives_and_what_is_too_large_ends_no_other_call() {
+    for (path, bytes, expected) in [
+        ("/trailers", 60_000, Ok(60_000)),
+        ("/trailers", 1_000_000, Ok(1_000_000)),
+        ("/trailers", 1_100_000, Ok(0)),
+        ("/headers", 60_000, Ok(60_000)),
+        ("/headers", 1_000_000, Ok(1_000_000)),
+        ("/headers", 1_100_000, Err(Code::Internal)),
+    ] {
+        let server = bare(move |path, mut answer| {
+            let mut status = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("5"))]);
+            if path != "/slow" {
+                let details = HeaderValue::from_bytes(&vec![b'a'; bytes]).unwrap();
+                status.insert(Status::GRPC_STATUS_DETAILS, details);
+            }
+            let mut head = Response::new(());
+            if path == "/headers" {
+                *head.headers_mut() = status;
+                answer.send_response(head, true).unwrap();
+                return;
+            }
+            let mut body = answer.send_response(head, false).unwrap();
+            let pause = Duration::from_millis(if path == "/slow" { 300 } else { 0 });
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                body.send_trailers(status).unwrap();
+            });
+        });
+        let balancer = balancer([server.await]);
+        let read = |told: Result<HeaderMap, Status>| {
+            let details = |told: &HeaderMap| told.get(Status::GRPC_STATUS_DETAILS).map_or(0, HeaderValue::len);
+            let told = told.map(|told| (told[Status::GRPC_STATUS].to_str().unwrap().to_owned(), details(&told)));
+            told.map_err(|status| status.code())
+        };
+        let (slow, told) = tokio::join!(metadata(&balancer, "/slow"), metadata(&balancer, path));
+        assert_eq!(read(told), expected.map(|details| ("5".to_owned(), details)), "{path} {bytes}");
+        assert_eq!(read(slow), Ok(("5".to_owned(), 0)), "{path} {bytes}");
     }
 }
