@@ -1,31 +1,41 @@
-//! What backends answer, looked at before tonic does: that panics where an error's details are no base64, and blames the
-//! client for an answer over the limit.
+//! What backends answer, looked at before tonic does: that panics where an error's details are no base64, reads a web page
+//! as gRPC, and blames the client for an answer over the limit.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 
 use super::headers::BASE64;
+use crate::protocol::is_grpc;
+use crate::status::of_http;
 
 /// gRPC's framing: a flag, and the message's length.
 const HEAD_BYTES: usize = 5;
 /// The largest flag there is.
 const COMPRESSED: u8 = 1;
 
-/// A response whose messages are at most so long, and whose errors can be read.
+/// A response that is gRPC, whose messages are at most so long, and whose errors can be read.
 pub(crate) fn checked(mut response: Response<Body>, message_bytes_max: usize) -> Response<Body> {
-    drop_unreadable(response.headers_mut());
+    let (status, headers) = (response.status(), response.headers_mut());
+    if !headers.contains_key(Status::GRPC_STATUS) && (status != StatusCode::OK || !is_grpc(headers)) {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        tracing::debug!(%status, ?content_type, "a backend's answer is no gRPC");
+        let message = format!("the backend answered with HTTP {}, and not with gRPC", status.as_u16());
+        return Status::new(of_http(status), message).into_http();
+    }
+    mend(headers);
     let framing = Framing { message_bytes_max, head: [0; HEAD_BYTES], head_bytes: 0, message_bytes_left: 0 };
     response.map(|body| Body::new(Checked { body, framing }))
 }
 
-fn drop_unreadable(headers: &mut HeaderMap) {
+/// Leaves only what can be read of an error.
+fn mend(headers: &mut HeaderMap) {
     let details = headers.get(Status::GRPC_STATUS_DETAILS);
     if details.is_some_and(|details| BASE64.decode(details.as_bytes()).is_err()) {
         tracing::debug!("the details of a backend's error are no base64 and are left out");
@@ -46,7 +56,7 @@ impl HttpBody for Checked {
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &mut frame {
             if let Some(trailers) = frame.trailers_mut() {
-                drop_unreadable(trailers);
+                mend(trailers);
             }
             if let Some(data) = frame.data_ref()
                 && let Err(status) = self.framing.pass(data)
