@@ -1,13 +1,15 @@
-//! What backends answer, looked at before tonic does: that panics where an error's details are no base64, reads a web page
-//! as gRPC, and blames the client for an answer over the limit.
+//! What backends answer, looked at before tonic does: that panics where an error's details are no base64, loses the code
+//! where its message is no text, reads a web page as gRPC, and blames the client for an answer over the limit.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use malla_transcode::percent::{self, Keep};
 use tonic::Status;
 use tonic::body::Body;
 
@@ -40,6 +42,14 @@ fn mend(headers: &mut HeaderMap) {
     if details.is_some_and(|details| BASE64.decode(details.as_bytes()).is_err()) {
         tracing::debug!("the details of a backend's error are no base64 and are left out");
         headers.remove(Status::GRPC_STATUS_DETAILS);
+    }
+    let message = headers.get(Status::GRPC_MESSAGE).map(|message| String::from_utf8_lossy(message.as_bytes()));
+    let no_text =
+        |message: &Cow<'_, str>| matches!(message, Cow::Owned(_)) || percent::decode(message, Keep::Nothing).is_err();
+    if let Some(message) = message.filter(no_text) {
+        // As it was sent (gRPC's doc/PROTOCOL-HTTP2.md, Responses).
+        let raw = HeaderValue::try_from(message.replace('%', "%25"));
+        headers.insert(Status::GRPC_MESSAGE, raw.expect("what came in a header fits one"));
     }
 }
 

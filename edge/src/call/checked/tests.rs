@@ -131,3 +131,24 @@ async fn an_answer_that_is_no_grpc_is_told_by_its_http_status() {
     let (http, body) = answered((502, "text/html", told, Vec::new(), None), "/v1/fail/0").await;
     assert_eq!((http, &body["message"]), (404, &"gone".into()), "a status of gRPC's own goes first");
 }
+
+/// gRPC's `doc/PROTOCOL-HTTP2.md`: what cannot be decoded is neither an error nor thrown away.
+#[tokio::test]
+async fn an_error_whose_message_is_no_text_is_that_error() {
+    for (sent, told) in [
+        (&b"%ff%fe"[..], "%ff%fe"),
+        (b"caf%c3", "caf%c3"),
+        (b"caf\xe9", "caf\u{fffd}"),
+        (b"100% sure", "100% sure"),
+        (b"caf%C3%A9", "café"),
+        ("café".as_bytes(), "café"),
+    ] {
+        let status = headers([("grpc-status", b"5"), ("grpc-message", sent)]);
+        let early = (200, "application/grpc", status.clone(), Vec::new(), None);
+        let late = (200, "application/grpc", HeaderMap::new(), Vec::new(), Some(status));
+        for wire in [early, late] {
+            let (http, body) = answered(wire, "/v1/fail/0").await;
+            assert_eq!((http, &body["code"], &body["message"]), (404, &5.into(), &told.into()), "{sent:?}");
+        }
+    }
+}
