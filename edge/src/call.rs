@@ -220,13 +220,21 @@ async fn ended(
 async fn one(response: Response<Streaming<Bytes>>) -> Result<Reply, Status> {
     let (metadata, mut stream, _) = response.into_parts();
     let headers = metadata.into_headers();
-    let message = stream.message().await.map_err(|mut status| {
+    let message = only(&mut stream).await.map_err(|mut status| {
         status.metadata_mut().as_mut().extend(headers.clone());
         status
     })?;
-    let message = message.ok_or_else(|| Status::internal("the backend answered without a message"))?;
     let trailers = stream.trailers().await?.unwrap_or_default().into_headers();
     Ok(Reply { headers, trailers, messages: Replied::One(message) })
+}
+
+async fn only(stream: &mut Streaming<Bytes>) -> Result<Bytes, Status> {
+    let message = stream.message().await?;
+    let message = message.ok_or_else(|| Status::internal("the backend answered without a message"))?;
+    match stream.message().await? {
+        None => Ok(message),
+        Some(_) => Err(Status::internal("the backend answered with more than one message")),
+    }
 }
 
 fn stream(outcome: Result<Response<Streaming<Bytes>>, Status>) -> Result<Reply, Rejection> {

@@ -1,5 +1,6 @@
 //! What backends answer, looked at before tonic does: that panics where an error's details are no base64, loses the code
-//! where its message is no text, reads a web page as gRPC, and blames the client for an answer over the limit.
+//! where its message is no text, reads a web page as gRPC, takes a message that is cut off for none, and blames the client
+//! for an answer over the limit.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -67,6 +68,10 @@ impl HttpBody for Checked {
         if let Some(Ok(frame)) = &mut frame {
             if let Some(trailers) = frame.trailers_mut() {
                 mend(trailers);
+                if self.framing.is_within_message() && trailers.get(Status::GRPC_STATUS).is_some_and(|code| code == "0")
+                {
+                    return Poll::Ready(Some(Err(Status::internal("the backend's answer ends within a message"))));
+                }
             }
             if let Some(data) = frame.data_ref()
                 && let Err(status) = self.framing.pass(data)
@@ -96,6 +101,10 @@ struct Framing {
 }
 
 impl Framing {
+    fn is_within_message(&self) -> bool {
+        self.head_bytes > 0 || self.message_bytes_left > 0
+    }
+
     fn pass(&mut self, mut data: &[u8]) -> Result<(), Status> {
         while !data.is_empty() {
             let skipped = self.message_bytes_left.min(data.len());

@@ -152,3 +152,28 @@ async fn an_error_whose_message_is_no_text_is_that_error() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_no_whole_answer_is_none() {
+    let one = b"\0\0\0\0\x03\x0a\x01a";
+    let (within, more) =
+        ("the backend's answer ends within a message", "the backend answered with more than one message");
+    for (data, code, unary, stream) in [
+        (&one[..7], b"0", Some(within), Some(within)),
+        (&one[..3], b"0", Some(within), Some(within)),
+        (&[one, &one[..7]].concat(), b"0", Some(within), Some(within)),
+        (&[&one[..], one].concat(), b"0", Some(more), None),
+        (&one[..], b"0", None, None),
+        // A failure is what its status says.
+        (&one[..7], b"5", Some("gone"), Some("gone")),
+        (&one[..], b"5", Some("gone"), Some("gone")),
+    ] {
+        let trailers = headers([("grpc-status", code), ("grpc-message", b"gone")]);
+        let wire = (200, "application/grpc", HeaderMap::new(), data.to_vec(), Some(trailers));
+        let (_, body) = answered(wire.clone(), "/v1/fail/0").await;
+        assert_eq!(body["message"].as_str(), unary, "{data:?} {code:?}: {body}");
+        let (_, body) = answered(wire, "/v1/count/1").await;
+        let last = body.as_array().map_or(Some(&body), |elements| elements.last().map(|last| &last["error"]));
+        assert_eq!(last.and_then(|last| last["message"].as_str()), stream, "{data:?} {code:?}: {body}");
+    }
+}
