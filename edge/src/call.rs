@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
-use tonic::{Extensions, Request, Response, Status, Streaming};
+use tonic::{Code, Extensions, Request, Response, Status, Streaming};
 use tower::ServiceExt as _;
 
 use crate::decode::{Messages, Pieces};
@@ -113,14 +113,17 @@ pub(crate) fn expired() -> Status {
     Status::deadline_exceeded("the deadline passed before the call ended")
 }
 
-/// What a client is told for a status of a call: what the backend sent, as it is. What no backend sent has another code
-/// here than tonic gives it: UNAVAILABLE for whatever broke the connection.
+/// What a client is told for a status of a call: what the backend sent, as it is. What broke the way to it is told in the
+/// client's terms.
 pub(crate) fn of_backend(status: Status) -> Status {
     if !link::is_lost(&status) || link::is_unreached(&status) {
         return status;
     }
-    tracing::debug!(error = %status, "the connection to a backend broke");
-    Status::unavailable("the connection to the backend was lost")
+    tracing::debug!(error = %status, "a call to a backend broke off");
+    match status.code() {
+        Code::Unavailable => Status::unavailable("the connection to the backend was lost"),
+        code => Status::new(code, "the call to the backend was reset"),
+    }
 }
 
 /// Calls a method; again, where that is safe, when a call with a single message either way fails. Dropping the future
@@ -202,13 +205,21 @@ async fn streamed(method: &Method, bounds: Bounds, metadata: MetadataMap, pieces
 async fn one(response: Response<Streaming<Bytes>>) -> Result<Reply, Status> {
     let (metadata, mut stream, _) = response.into_parts();
     let headers = metadata.into_headers();
-    let message = stream.message().await.map_err(|mut status| {
+    let message = only(&mut stream).await.map_err(|mut status| {
         status.metadata_mut().as_mut().extend(headers.clone());
         status
     })?;
-    let message = message.ok_or_else(|| Status::internal("the backend answered without a message"))?;
     let trailers = stream.trailers().await?.unwrap_or_default().into_headers();
     Ok(Reply { headers, trailers, messages: Replied::One(message) })
+}
+
+async fn only(stream: &mut Streaming<Bytes>) -> Result<Bytes, Status> {
+    let message = stream.message().await?;
+    let message = message.ok_or_else(|| Status::internal("the backend answered without a message"))?;
+    match stream.message().await? {
+        None => Ok(message),
+        Some(_) => Err(Status::internal("the backend answered with more than one message")),
+    }
 }
 
 fn stream(outcome: Result<Response<Streaming<Bytes>>, Status>) -> Result<Reply, Rejection> {

@@ -1,7 +1,7 @@
 //! Which of its languages a request speaks.
 
 use http::request::Parts;
-use http::{Method, header};
+use http::{HeaderMap, Method, header};
 
 use crate::pages;
 
@@ -29,11 +29,15 @@ impl Lane {
 
 /// Tells the lane from content type and path. gRPC goes first: its paths are no pages.
 pub(crate) fn lane(head: &Parts) -> Lane {
-    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    // Not grpc-web: its frames would need translation.
-    if head.method == Method::POST && (essence == "application/grpc" || essence.starts_with("application/grpc+")) {
+    if head.method == Method::POST && is_grpc(&head.headers) {
         return Lane::Grpc;
     }
     if pages::is_own(head.uri.path()) { Lane::Page } else { Lane::Rest }
+}
+
+/// Whether a body is gRPC by its content type. Not grpc-web: its frames would need translation.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence == "application/grpc" || essence.starts_with("application/grpc+")
 }

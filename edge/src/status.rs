@@ -27,6 +27,21 @@ pub(crate) fn http_of(code: Code) -> StatusCode {
     }
 }
 
+/// The gRPC code of an answer that is HTTP and no gRPC (gRPC's doc/http-grpc-status-mapping.md).
+pub(crate) fn of_http(status: StatusCode) -> Code {
+    match status {
+        StatusCode::BAD_REQUEST => Code::Internal,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::Unimplemented,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
 /// The code's name in logs and metrics.
 pub(crate) fn name(code: Code) -> &'static str {
     match code {

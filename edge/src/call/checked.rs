@@ -1,35 +1,56 @@
-//! What backends answer, looked at before tonic does: that panics where an error's details are no base64, and blames the
-//! client for an answer over the limit.
+//! What backends answer, looked at before tonic does: that panics where an error's details are no base64, loses the code
+//! where its message is no text, reads a web page as gRPC, takes a message that is cut off for none, and blames the client
+//! for an answer over the limit.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use malla_transcode::percent::{self, Keep};
 use tonic::Status;
 use tonic::body::Body;
 
 use super::headers::BASE64;
+use crate::protocol::is_grpc;
+use crate::status::of_http;
 
 /// gRPC's framing: a flag, and the message's length.
 const HEAD_BYTES: usize = 5;
 /// The largest flag there is.
 const COMPRESSED: u8 = 1;
 
-/// A response whose messages are at most so long, and whose errors can be read.
+/// A response that is gRPC, whose messages are at most so long, and whose errors can be read.
 pub(crate) fn checked(mut response: Response<Body>, message_bytes_max: usize) -> Response<Body> {
-    drop_unreadable(response.headers_mut());
+    let (status, headers) = (response.status(), response.headers_mut());
+    if !headers.contains_key(Status::GRPC_STATUS) && (status != StatusCode::OK || !is_grpc(headers)) {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        tracing::debug!(%status, ?content_type, "a backend's answer is no gRPC");
+        let message = format!("the backend answered with HTTP {}, and not with gRPC", status.as_u16());
+        return Status::new(of_http(status), message).into_http();
+    }
+    mend(headers);
     let framing = Framing { message_bytes_max, head: [0; HEAD_BYTES], head_bytes: 0, message_bytes_left: 0 };
     response.map(|body| Body::new(Checked { body, framing }))
 }
 
-fn drop_unreadable(headers: &mut HeaderMap) {
+/// Leaves only what can be read of an error.
+fn mend(headers: &mut HeaderMap) {
     let details = headers.get(Status::GRPC_STATUS_DETAILS);
     if details.is_some_and(|details| BASE64.decode(details.as_bytes()).is_err()) {
         tracing::debug!("the details of a backend's error are no base64 and are left out");
         headers.remove(Status::GRPC_STATUS_DETAILS);
+    }
+    let message = headers.get(Status::GRPC_MESSAGE).map(|message| String::from_utf8_lossy(message.as_bytes()));
+    let no_text =
+        |message: &Cow<'_, str>| matches!(message, Cow::Owned(_)) || percent::decode(message, Keep::Nothing).is_err();
+    if let Some(message) = message.filter(no_text) {
+        // As it was sent (gRPC's doc/PROTOCOL-HTTP2.md, Responses).
+        let raw = HeaderValue::try_from(message.replace('%', "%25"));
+        headers.insert(Status::GRPC_MESSAGE, raw.expect("what came in a header fits one"));
     }
 }
 
@@ -46,7 +67,11 @@ impl HttpBody for Checked {
         let mut frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         if let Some(Ok(frame)) = &mut frame {
             if let Some(trailers) = frame.trailers_mut() {
-                drop_unreadable(trailers);
+                mend(trailers);
+                if self.framing.is_within_message() && trailers.get(Status::GRPC_STATUS).is_some_and(|code| code == "0")
+                {
+                    return Poll::Ready(Some(Err(Status::internal("the backend's answer ends within a message"))));
+                }
             }
             if let Some(data) = frame.data_ref()
                 && let Err(status) = self.framing.pass(data)
@@ -76,6 +101,10 @@ struct Framing {
 }
 
 impl Framing {
+    fn is_within_message(&self) -> bool {
+        self.head_bytes > 0 || self.message_bytes_left > 0
+    }
+
     fn pass(&mut self, mut data: &[u8]) -> Result<(), Status> {
         while !data.is_empty() {
             let skipped = self.message_bytes_left.min(data.len());

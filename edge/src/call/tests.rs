@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 
+use futures_util::StreamExt as _;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::Value;
@@ -181,5 +182,31 @@ async fn an_upload_over_grpc_is_cut_off_when_its_call_is_over() {
         assert_eq!(calling.await.ok().as_deref(), code, "{line}");
         assert_eq!(soon(&mut told).await, Some(fate), "{line}");
         tokio::time::timeout(Duration::from_secs(5), upload.closed()).await.expect(&line);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_reset_is_an_internal_error_and_no_lost_connection() {
+    for begun in [false, true] {
+        let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| async move {
+            request.into_body().collect().await.unwrap();
+            let one = begun.then(|| Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\0"))));
+            // hyper resets with INTERNAL_ERROR.
+            let pieces = futures_util::stream::iter(one).chain(futures_util::stream::once(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(Status::unavailable("it breaks off"))
+            }));
+            let response = http::Response::builder().header("content-type", "application/grpc");
+            Ok::<_, Infallible>(response.body(Body::new(StreamBody::new(pieces))).unwrap())
+        });
+        let edge = in_front_of_bare(service).await;
+        let told = "the call to the backend was reset";
+        let get = |uri: &str| http::Request::get(uri).header("host", "test").body(Body::empty()).unwrap();
+        let (status, body) = json(send(&edge, get("/v1/echo/a")).await).await;
+        assert_eq!((status, &body["code"], body["message"].as_str()), (500, &13.into(), Some(told)), "{begun}");
+
+        let (status, body) = json(send(&edge, get("/v1/count/1")).await).await;
+        let (expected, error) = if begun { (200, &body[1]["error"]) } else { (500, &body) };
+        assert_eq!((status, &error["code"], error["message"].as_str()), (expected, &13.into(), Some(told)), "{body}");
     }
 }

@@ -15,3 +15,23 @@ fn unknown_codes_are_500() {
     assert_eq!(http_of(Code::from(17)).as_u16(), 500);
     assert_eq!(http_of(Code::from(-1)).as_u16(), 500);
 }
+
+/// gRPC's `doc/http-grpc-status-mapping.md`.
+#[test]
+fn http_statuses_have_the_codes_of_grpcs_table() {
+    for (status, code) in [
+        (400, Code::Internal),
+        (401, Code::Unauthenticated),
+        (403, Code::PermissionDenied),
+        (404, Code::Unimplemented),
+        (429, Code::Unavailable),
+        (502, Code::Unavailable),
+        (503, Code::Unavailable),
+        (504, Code::Unavailable),
+        (200, Code::Unknown),
+        (302, Code::Unknown),
+        (500, Code::Unknown),
+    ] {
+        assert_eq!(of_http(StatusCode::from_u16(status).unwrap()), code, "{status}");
+    }
+}

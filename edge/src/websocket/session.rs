@@ -190,7 +190,7 @@ impl Session {
             let outgoing = tokio::select! {
                 // What ends it first: a backend that always has a message ready would otherwise never be stopped.
                 biased;
-                 Some(end) = ends.next() => match end {
+                Some(end) = ends.next() => match end {
                     bounded::End::Drain => return End::Closed(CloseCode::Away, "the edge is shutting down"),
                     bounded::End::Deadline => return End::Failed(Rejection::backend(end.into())),
                 },

@@ -66,7 +66,7 @@ impl Balancer {
     /// Makes a call, whose answer has to begin within `timeout`. Dropping the future cancels it.
     ///
     /// # Errors
-    /// [`Error::Unreached`], at once, when no endpoint takes it; [`Error::Late`]; [`Error::Lost`].
+    /// [`Error::Unreached`], at once, when no endpoint takes it; [`Error::Late`]; [`Error::Lost`]; [`Error::Reset`].
     pub async fn call(&self, request: Request<Body>, timeout: Option<Duration>) -> Result<Response<Body>, Error> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         match timeout {
@@ -94,9 +94,7 @@ impl Balancer {
                 // Not counted as tried: a connection that was closed in good order can be made again.
                 Err(Unanswered::Failed(Error::Unreached(error))) if request.is_whole() => cause = error,
                 Err(Unanswered::Failed(error)) => {
-                    if matches!(error, Error::Lost(_)) {
-                        ticket.ended(true);
-                    }
+                    ticket.failed(&error);
                     return Err(error);
                 }
             }

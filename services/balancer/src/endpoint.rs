@@ -35,6 +35,10 @@ pub const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 /// fills with tiny unread messages: half of this is what it lets pass.
 pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * STREAM_WINDOW_BYTES;
 
+/// What an answer's metadata may take, an error's details among it. What is beyond it of leading metadata is its call's own
+/// failure; h2 leaves what is beyond it of trailers out, and ends a connection only for several times as much.
+const HEADER_LIST_BYTES_MAX: u32 = 1 << 20;
+
 /// One endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
@@ -180,6 +184,7 @@ async fn speak(address: SocketAddr, stream: impl AsyncRead + AsyncWrite + Send +
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE);
     let (told, end) = watch::channel(None);

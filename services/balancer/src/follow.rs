@@ -15,6 +15,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use crate::balancer::Shared;
+use crate::error::Error;
 
 /// A deadline passed sooner than this says more of the caller than of the endpoint.
 const LATE_MIN: Duration = Duration::from_secs(1);
@@ -38,8 +39,15 @@ impl Ticket {
     }
 
     /// How the call ended.
-    pub(crate) fn ended(&self, failed: bool) {
+    fn ended(&self, failed: bool) {
         self.shared.ended(self.address, failed);
+    }
+
+    /// The call broke off, which is the endpoint's failure where the connection was lost.
+    pub(crate) fn failed(&self, error: &Error) {
+        if matches!(error, Error::Lost(_)) {
+            self.ended(true);
+        }
     }
 
     fn ended_with(&self, status: &HeaderMap) {
@@ -90,10 +98,9 @@ impl HttpBody for Followed {
         }
         Poll::Ready(frame.map(|frame| {
             frame.map_err(|error| {
-                self.ticket.ended(true);
-                let mut status = Status::unavailable(format!("the connection to {} was lost", self.ticket.shared.name));
-                status.set_source(Arc::new(error));
-                status
+                let error = Error::of_begun(error);
+                self.ticket.failed(&error);
+                error.into_status(&self.ticket.shared.name)
             })
         }))
     }

@@ -105,8 +105,9 @@ impl Service<Request<Body>> for Link {
         match self.target.clone() {
             Target::Local(routes) => Box::pin(async move {
                 let Some(routes) = routes.get() else {
-                    let cause = malla_balancer::Error::Unreached("its module has not started".into());
-                    return Err(unavailable(format!("{name} has not started yet"), cause));
+                    return Err(
+                        malla_balancer::Error::Unreached("its module has not started".into()).into_status(&name)
+                    );
                 };
                 let Ok(response) = routes.clone().call(request).await;
                 Ok(response)
@@ -115,25 +116,11 @@ impl Service<Request<Body>> for Link {
                 let timeout = call::timeout(request.headers());
                 balancer.call(request, timeout).await.map_err(|error| {
                     tracing::debug!(service = %name, %error, "a call could not be carried out");
-                    match error {
-                        malla_balancer::Error::Late => {
-                            Status::deadline_exceeded(format!("{name} did not answer before the deadline"))
-                        }
-                        malla_balancer::Error::Lost(_) => {
-                            unavailable(format!("the connection to {name} was lost"), error)
-                        }
-                        malla_balancer::Error::Unreached(_) => unavailable(format!("{name} cannot be reached"), error),
-                    }
+                    error.into_status(&name)
                 })
             }),
         }
     }
-}
-
-fn unavailable(message: String, cause: malla_balancer::Error) -> Status {
-    let mut status = Status::unavailable(message);
-    status.set_source(Arc::new(cause));
-    status
 }
 
 /// Whether a failed call certainly never reached its service: nobody has seen it, and it may be made again or later.
@@ -143,8 +130,8 @@ pub fn is_unreached(status: &Status) -> bool {
     matches!(cause, Some(malla_balancer::Error::Unreached(_)))
 }
 
-/// Whether the way to a service failed, and not the service: whether it has seen the call is not known. What a service
-/// answers itself has no source.
+/// Whether the way to a service failed, and not the service: whether it has seen the call is not known. UNAVAILABLE, but
+/// for calls that were reset. What a service answers itself has no source.
 #[must_use]
 pub fn is_lost(status: &Status) -> bool {
     status.source().is_some()

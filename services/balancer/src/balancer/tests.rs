@@ -2,10 +2,17 @@
 //! one for "" is a health check.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::RwLock;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
+use h2::Reason;
+use h2::server::SendResponse;
+use http::{HeaderMap, HeaderValue};
+use http_body::Body as _;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -142,6 +149,7 @@ async fn call(balancer: &Balancer, timeout: Duration) -> (Code, Option<&'static 
                 Error::Unreached(_) => "unreached",
                 Error::Late => "late",
                 Error::Lost(_) => "lost",
+                Error::Reset(..) => "reset",
             });
             Status::unavailable(error.to_string())
         })
@@ -294,19 +302,111 @@ async fn a_name_is_looked_up() {
     assert_eq!(call(&balancer, Duration::from_secs(5)).await, (Code::Unavailable, Some("unreached")));
 }
 
-/// RFC 9113 8.7: a stream refused with REFUSED_STREAM was not processed.
+/// A server of HTTP/2 alone, which knows no health checks and does with other calls as told.
+async fn bare(does: impl Fn(&str, SendResponse<Bytes>) + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let does = does.clone();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((request, mut answer))) = connection.accept().await {
+                    match request.uri().path() {
+                        "/grpc.health.v1.Health/Check" => {
+                            let head = Response::builder().header("grpc-status", "12").body(()).unwrap();
+                            answer.send_response(head, true).unwrap();
+                        }
+                        path => does(path, answer),
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Calls such a server: what came of metadata, leading and trailing.
+async fn metadata(balancer: &Balancer, path: &str) -> Result<HeaderMap, Status> {
+    let request = Request::post(path).body(Body::empty()).unwrap();
+    let answer = balancer.call(request, Some(Duration::from_secs(5))).await;
+    let (head, mut body) = answer.map_err(|error| error.into_status("test"))?.into_parts();
+    let mut metadata = head.headers;
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        metadata.extend(frame?.into_trailers().unwrap_or_default());
+    }
+    Ok(metadata)
+}
+
+/// RFC 9113 8.7: a stream refused with REFUSED_STREAM was not processed. Another that is reset may have been, and says
+/// nothing of its endpoint: a client can have all its calls reset.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_stream_was_never_sent_and_another_reset_may_have_been() {
-    for (reason, expected) in [(h2::Reason::REFUSED_STREAM, "unreached"), (h2::Reason::INTERNAL_ERROR, "lost")] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let balancer = balancer([listener.local_addr().unwrap()]);
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((_, mut answer))) = connection.accept().await {
-                answer.send_reset(reason);
+async fn a_reset_is_its_calls_alone() {
+    for (reason, path, code, unreached) in [
+        (Reason::REFUSED_STREAM, "/at-once", Code::Unavailable, true),
+        (Reason::INTERNAL_ERROR, "/at-once", Code::Internal, false),
+        (Reason::INTERNAL_ERROR, "/begun", Code::Internal, false),
+        (Reason::CANCEL, "/at-once", Code::Cancelled, false),
+        (Reason::CANCEL, "/begun", Code::Cancelled, false),
+        (Reason::ENHANCE_YOUR_CALM, "/at-once", Code::ResourceExhausted, false),
+    ] {
+        let reset = move |path: &str, mut answer: SendResponse<Bytes>| {
+            if path == "/at-once" {
+                return answer.send_reset(reason);
             }
+            let mut body = answer.send_response(Response::new(()), false).unwrap();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                body.send_reset(reason);
+            });
+        };
+        let balancer = balancer([bare(reset).await, bare(reset).await]);
+        for _ in 0..30 {
+            let status = metadata(&balancer, path).await.unwrap_err();
+            let cause = std::error::Error::source(&status).and_then(|cause| cause.downcast_ref::<Error>());
+            assert_eq!((status.code(), matches!(cause, Some(Error::Unreached(_)))), (code, unreached), "{status:?}");
+        }
+        becomes(&balancer, "usable", 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_metadata_arrives_and_what_is_too_large_ends_no_other_call() {
+    for (path, bytes, expected) in [
+        ("/trailers", 60_000, Ok(60_000)),
+        ("/trailers", 1_000_000, Ok(1_000_000)),
+        ("/trailers", 1_100_000, Ok(0)),
+        ("/headers", 60_000, Ok(60_000)),
+        ("/headers", 1_000_000, Ok(1_000_000)),
+        ("/headers", 1_100_000, Err(Code::Internal)),
+    ] {
+        let server = bare(move |path, mut answer| {
+            let mut status = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("5"))]);
+            if path != "/slow" {
+                let details = HeaderValue::from_bytes(&vec![b'a'; bytes]).unwrap();
+                status.insert(Status::GRPC_STATUS_DETAILS, details);
+            }
+            let mut head = Response::new(());
+            if path == "/headers" {
+                *head.headers_mut() = status;
+                answer.send_response(head, true).unwrap();
+                return;
+            }
+            let mut body = answer.send_response(head, false).unwrap();
+            let pause = Duration::from_millis(if path == "/slow" { 300 } else { 0 });
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                body.send_trailers(status).unwrap();
+            });
         });
-        assert_eq!(call(&balancer, Duration::from_secs(5)).await, (Code::Unavailable, Some(expected)));
+        let balancer = balancer([server.await]);
+        let read = |told: Result<HeaderMap, Status>| {
+            let details = |told: &HeaderMap| told.get(Status::GRPC_STATUS_DETAILS).map_or(0, HeaderValue::len);
+            let told = told.map(|told| (told[Status::GRPC_STATUS].to_str().unwrap().to_owned(), details(&told)));
+            told.map_err(|status| status.code())
+        };
+        let (slow, told) = tokio::join!(metadata(&balancer, "/slow"), metadata(&balancer, path));
+        assert_eq!(read(told), expected.map(|details| ("5".to_owned(), details)), "{path} {bytes}");
+        assert_eq!(read(slow), Ok(("5".to_owned(), 0)), "{path} {bytes}");
     }
 }
