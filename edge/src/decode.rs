@@ -16,6 +16,7 @@ use crate::buffered::Buffered;
 use crate::codec::{HttpBody, Input, Payload, RequestPlan};
 use crate::coding;
 use crate::config::Config;
+use crate::elements::essence;
 use crate::load::Binding;
 use crate::rejection::Rejection;
 use body::{BodyReader, Chunks as _, Gathered};
@@ -61,7 +62,7 @@ pub(crate) async fn decode(
         return stream(config, &head.headers, body, binding, input).map(Messages::Pieces);
     }
     let mut reader = reader(config, head, body, config.body_bytes_max)?.counted(buffered);
-    let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
+    let payload = if plan.has_body() && essence(content_type(&head.headers)) == MULTIPART {
         let parts = Multipart::new(content_type(&head.headers), reader)?;
         return form::message(plan, input, parts).await.map(Messages::One);
     } else if plan.has_body() {
@@ -98,7 +99,7 @@ fn stream(
     binding: &Binding,
     input: Input<'_>,
 ) -> Result<Pieces, Rejection> {
-    let is_lines = match essence(headers).as_str() {
+    let is_lines = match &*essence(content_type(headers)) {
         "" | "application/json" => false,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
         essence if essence.ends_with("+json") => false,
@@ -134,7 +135,7 @@ fn payload(plan: &RequestPlan, headers: &HeaderMap, text: Bytes) -> Result<Paylo
     if charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
         return Err(unsupported(content_type));
     }
-    match essence(headers).as_str() {
+    match &*essence(content_type) {
         "" | "application/json" => Ok(Payload::Json(text)),
         essence if essence.ends_with("+json") => Ok(Payload::Json(text)),
         // What curl calls everything that -d sends.
@@ -156,10 +157,6 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn essence(headers: &HeaderMap) -> String {
-    content_type(headers).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
 fn unsupported(content_type: &str) -> Rejection {
     let message = format!("{content_type:?} is not read here; send application/json or a form, in UTF-8");
     Rejection::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message)
@@ -173,7 +170,7 @@ async fn upload(
     mut reader: BodyReader,
 ) -> Result<Messages, Rejection> {
     let (plan, streaming) = (&binding.request, binding.method.client_streaming);
-    if content_type.to_ascii_lowercase().starts_with(MULTIPART) {
+    if essence(content_type) == MULTIPART {
         return form::upload(plan, streaming, input, Multipart::new(content_type, reader)?).await;
     }
     let first = |data| {

@@ -46,6 +46,7 @@ mod cors;
 mod decode;
 mod defer;
 mod edge;
+mod elements;
 mod encode;
 mod errors;
 mod grpc;

@@ -9,6 +9,7 @@ use malla_runtime::health::State;
 use serde::Serialize;
 
 use crate::edge::Shared;
+use crate::elements;
 use crate::encode::Answer;
 use crate::health::Condition;
 use crate::openapi;
@@ -145,9 +146,8 @@ fn http_of(state: State) -> StatusCode {
 
 /// Browsers name `text/html`; tools accept anything.
 fn prefers_html(headers: &HeaderMap) -> bool {
-    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types = accept.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or("").trim());
-    types.find(|essence| matches!(*essence, "text/html" | "application/json")) == Some("text/html")
+    let is_html = |essence: &str| matches!(essence, "text/html" | "application/json").then(|| essence == "text/html");
+    elements::accepted(headers, is_html).unwrap_or(false)
 }
 
 fn page(edge: &Shared) -> Answer {

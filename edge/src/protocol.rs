@@ -3,6 +3,7 @@
 use http::request::Parts;
 use http::{Method, header};
 
+use crate::elements::essence;
 use crate::pages;
 
 /// The way a request takes through the edge.
@@ -30,7 +31,7 @@ impl Lane {
 /// Tells the lane from content type and path. gRPC goes first: its paths are no pages.
 pub(crate) fn lane(head: &Parts) -> Lane {
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(content_type);
     // Not grpc-web: its frames would need translation.
     if head.method == Method::POST && (essence == "application/grpc" || essence.starts_with("application/grpc+")) {
         return Lane::Grpc;
