@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use malla_transcode::bind::{self, RequestOptions, ResponseOptions};
 use malla_transcode::check::Route;
+use malla_transcode::explain::Bound;
 use malla_transcode::json::{Defaults, EncodeError};
 use malla_transcode::schema::{MessageId, Schema};
 use tonic_types::pb;
@@ -117,6 +118,11 @@ impl RequestPlan {
         let mut out = Vec::with_capacity(size);
         self.0.decode(input.variables, input.query, payload, &mut out)?;
         Ok(out.into())
+    }
+
+    /// See [`bind::RequestPlan::explain`].
+    pub(crate) fn explain<S: AsRef<str>>(&self, variables: &[S], query: &str) -> Result<Vec<Bound>, Vec<Violation>> {
+        self.0.explain(variables, query)
     }
 
     /// Makes a further message of a stream, which path and query are not in.

@@ -35,6 +35,9 @@ const CALLS_SHOWN: usize = 3;
 const PATHS: [&str; 9] =
     ["/", "/health", "/openapi.json", "/openapi.yaml", "/docs", "/-/docs.js", "/-/docs.css", SCRIPT_PATH, STYLE_PATH];
 
+/// The methods they have.
+pub(crate) const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
 /// Whether the edge answers a path itself.
 pub(crate) fn is_own(path: &str) -> bool {
     PATHS.contains(&path) || path.starts_with("/health/")
@@ -51,7 +54,7 @@ pub(crate) fn route(path: &str) -> &'static str {
 /// # Errors
 /// 404 for a service nobody knows, 405 for any method but GET and HEAD, 500 where descriptors cannot be read.
 pub(crate) async fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
-    let allow = ["GET", "HEAD", "OPTIONS"].map(str::to_owned).into();
+    let allow = METHODS.map(str::to_owned).into();
     match head.method {
         Method::GET | Method::HEAD => {}
         Method::OPTIONS => return Ok(options(&allow)),
