@@ -260,7 +260,7 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
     write("wrong.toml", "[egde]\n");
     write("lost.toml", &format!("[[edge.routes]]\nselector = \"no.such.Service.*\"\nnames = \"proto\"\n{declared}"));
     write("same.toml", &format!("{declared}{}", declared.replace("upstreams.bare", "upstreams.also")));
-    let rows: [(&str, i32, &str); 26] = [
+    let rows: [(&str, i32, &str); 27] = [
         ("check --config plain.toml", 0, "0 bindings, 0 errors, 0 warnings"),
         ("check --config plain.toml --auto-mapping", 0, "1 bindings, 0 errors"),
         ("check --config auto.toml", 0, "1 bindings, 0 errors"),
@@ -278,6 +278,7 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
         ("check --config both.toml --json", 0, "\"unknown\": [\n    \"asked\"\n  ]"),
         ("check --config asked.toml", 64, "upstreams: \"bare\" cannot be used; "),
         ("check --config wrong.toml", 64, "egde"),
+        ("check --rules none.yaml", 64, "edge.rules: \"none.yaml\" cannot be used; No such file"),
         ("check --descriptors none.binpb", 64, "--descriptors: \"none.binpb\" cannot be used; No such file"),
         ("routes explain GET /v1/x/ --config first.toml", 0, "404"),
         ("routes explain GET /v1/x --config first.toml", 0, "bare.v1.Bare.Call"),
