@@ -41,9 +41,6 @@ use crate::rejection::Rejection;
 #[cfg(test)]
 mod tests;
 
-/// When a client may come again that asked for what a backend may yet turn out to have.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
 /// What the edge says about itself.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -301,7 +298,7 @@ impl Shared {
     pub(crate) fn missing(&self, refusal: Rejection) -> Rejection {
         match self.health.waiting() {
             Some(reason) if matches!(refusal.status.code(), Code::NotFound | Code::Unimplemented) => {
-                Rejection::overloaded(&reason, RETRY_AFTER)
+                Rejection::overloaded(&reason)
             }
             _ => refusal,
         }

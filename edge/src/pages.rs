@@ -1,6 +1,6 @@
 //! The edge's own pages: what it is, how its backends are, what it can be asked; for programs, and for browsers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use http::request::Parts;
@@ -36,7 +36,7 @@ const PATHS: [&str; 9] =
     ["/", "/health", "/openapi.json", "/openapi.yaml", "/docs", "/-/docs.js", "/-/docs.css", SCRIPT_PATH, STYLE_PATH];
 
 /// The methods they have.
-pub(crate) const METHODS: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// Whether the edge answers a path itself.
 pub(crate) fn is_own(path: &str) -> bool {
@@ -54,11 +54,10 @@ pub(crate) fn route(path: &str) -> &'static str {
 /// # Errors
 /// 404 for a service nobody knows, 405 for any method but GET and HEAD, 500 where descriptors cannot be read.
 pub(crate) async fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Rejection> {
-    let allow = METHODS.map(str::to_owned).into();
     match head.method {
         Method::GET | Method::HEAD => {}
-        Method::OPTIONS => return Ok(options(&allow)),
-        _ => return Err(Rejection::method_not_allowed(head.method.as_str(), &allow)),
+        Method::OPTIONS => return Ok(options(METHODS)),
+        _ => return Err(Rejection::method_not_allowed(head.method.as_str(), METHODS)),
     }
     match head.uri.path() {
         "/" if prefers_html(&head.headers) => Ok(page(edge)),
@@ -78,10 +77,9 @@ pub(crate) async fn answer(edge: &Shared, head: &Parts) -> Result<Answer, Reject
 }
 
 /// 204 with the methods a path has.
-pub(crate) fn options(allow: &BTreeSet<String>) -> Answer {
+pub(crate) fn options(allow: &str) -> Answer {
     let mut answer = Answer::empty(StatusCode::NO_CONTENT);
-    let allow = allow.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    if let Ok(allow) = HeaderValue::from_str(&allow) {
+    if let Ok(allow) = HeaderValue::from_str(allow) {
         answer.headers.insert(header::ALLOW, allow);
     }
     answer

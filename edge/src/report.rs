@@ -52,7 +52,7 @@ impl Report {
         if pages::is_own(path) {
             let outcome = match method {
                 "GET" | "HEAD" => Outcome::Own,
-                _ => Outcome::of_methods(method, pages::METHODS),
+                _ => Outcome::of_methods(method, pages::METHODS.split(", ")),
             };
             let (method, path) = (method.to_owned(), path.to_owned());
             return Explanation { method, path, outcome, losers: Vec::new(), left_out: 0 };

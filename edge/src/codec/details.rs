@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tonic::Status;
 use tonic_types::pb;
 
@@ -28,13 +28,13 @@ impl Details {
 
     /// The details of a status; one of an unknown type stays opaque, and never costs the rest. Stack traces
     /// (`google.rpc.DebugInfo`) are for the log, not for clients.
-    pub(crate) fn list(&self, status: &Status) -> Vec<Value> {
+    pub(crate) fn list(&self, status: &Status) -> Vec<Box<RawValue>> {
         let details = pb::Status::decode(status.details()).map(|status| status.details).unwrap_or_default();
         let details = details.iter().filter(|any| !any.type_url.ends_with("/google.rpc.DebugInfo"));
         details.filter_map(|any| self.detail(any.encode_to_vec().into())).collect()
     }
 
-    fn detail(&self, any: Bytes) -> Option<Value> {
+    fn detail(&self, any: Bytes) -> Option<Box<RawValue>> {
         let Ok(Output::Json { text, .. }) = self.any.as_ref()?.encode(any) else { return None };
         serde_json::from_slice(&text).ok()
     }
