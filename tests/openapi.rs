@@ -104,6 +104,11 @@ async fn explain_says_which_rule_takes_a_request_and_why() {
     assert!(text.contains("goes to \"GET /v1/files/{path=**}:stat\" of malla.files.v1.FilesService.GetFile"), "{text}");
     assert!(text.contains("path = \"a/b\"") && text.contains("FilesService.DownloadFile"), "{text}");
     assert!(explain("/v1/nothing").await.contains("404"));
+    assert!(explain("/v1/beers?page_size=3").await.contains("    page_size = 3\n"));
+    assert!(
+        explain("/v1/beers?page_sise=3").await.contains("400: page_sise: is not a field of this request; did you mean")
+    );
+    assert!(explain("/health").await.contains("the edge answers this path itself"));
     let operation = explain("/v1/operations/x").await;
     assert!(operation.contains("google.longrunning.Operations.GetOperation"), "{operation}");
 }

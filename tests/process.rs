@@ -42,7 +42,7 @@ async fn a_wrong_setting_is_named_with_what_it_may_be() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().to_str().unwrap();
     type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let rows: [Row<'_>; 15] = [
+    let rows: [Row<'_>; 16] = [
         (&[("MALLA_EDGE__H2_STREAMS_MAX", "0")], &["edge.h2_streams_max", "1 to"]),
         (&[("MALLA_EDGE__JSON__NAMES", "snake")], &["edge.json.names", "snake", "camel", "proto"]),
         (&[("MALLA_TELEMETRY__LOG", "[[[")], &["telemetry.log", "info"]),
@@ -57,6 +57,7 @@ async fn a_wrong_setting_is_named_with_what_it_may_be() {
         (&[("MALLA_SERVER__CONNECTIONS_MAX", "9000000000000000000")], &["server.connections_max", "1 to"]),
         (&[("MALLA_SHUTDOWN__DRAIN_MS", "3600001")], &["shutdown.drain_ms", "3600000"]),
         (&[("MALLA_AUTH__MESH_TOKEN", "a\nb")], &["auth.mesh_token", "visible"]),
+        (&[("MALLA_LISTEN__BEERS", "here")], &["listen.beers", "here", "or off"]),
         (&[("MALLA_LISTEN__EDGE", "0.0.0.0:0")], &["auth.operator_token", "secret of your own"]),
     ];
     for (settings, parts) in rows {

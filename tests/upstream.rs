@@ -176,8 +176,8 @@ async fn what_an_edge_cannot_stand_in_front_of_is_refused_in_one_line() {
         (&["edge", "--upstream", "http://a:1", "--threads", "0"], 64, &["--threads", "1..=1024"]),
         (
             &["edge", "--upstream", "http://127.0.0.1:1", "--descriptors", "/no/such", "--listen", "127.0.0.1:0"],
-            1,
-            &["/no/such"],
+            64,
+            &["upstreams.127.0.0.1:1.descriptors: \"/no/such\" cannot be used"],
         ),
     ];
     for (arguments, code, parts) in rows {
@@ -260,7 +260,7 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
     write("wrong.toml", "[egde]\n");
     write("lost.toml", &format!("[[edge.routes]]\nselector = \"no.such.Service.*\"\nnames = \"proto\"\n{declared}"));
     write("same.toml", &format!("{declared}{}", declared.replace("upstreams.bare", "upstreams.also")));
-    let rows: [(&str, i32, &str); 23] = [
+    let rows: [(&str, i32, &str); 28] = [
         ("check --config plain.toml", 0, "0 bindings, 0 errors, 0 warnings"),
         ("check --config plain.toml --auto-mapping", 0, "1 bindings, 0 errors"),
         ("check --config auto.toml", 0, "1 bindings, 0 errors"),
@@ -272,13 +272,18 @@ async fn settings_of_an_edge_are_checked_explained_and_shown_as_it_takes_them() 
         ("check --descriptors bare.binpb --rules own.yaml", 1, "the edge answers this path itself"),
         ("check --config lost.toml", 1, "no.such.Service"),
         ("edge --config lost.toml --listen 127.0.0.1:0 --admin off", 1, "no.such.Service"),
-        ("check --config same.toml --json", 1, "\"problems\": [\n    \"bare.v1.Bare: served by"),
+        ("check --config lost.toml", 1, "edge.routes[0]: error[unknown-route]: "),
+        ("check --config same.toml", 1, "bare.proto: error[served-twice]: bare.v1.Bare: served by also and by bare; "),
+        ("check --config same.toml --json", 1, "\"method\": \"bare.v1.Bare\""),
         ("check --config both.toml", 0, "asked: not checked, its descriptors come by reflection"),
         ("check --config both.toml --json", 0, "\"unknown\": [\n    \"asked\"\n  ]"),
         ("check --config asked.toml", 64, "upstreams: \"bare\" cannot be used; "),
         ("check --config wrong.toml", 64, "egde"),
+        ("check --rules none.yaml", 64, "edge.rules: \"none.yaml\" cannot be used; No such file"),
+        ("check --descriptors none.binpb", 64, "--descriptors: \"none.binpb\" cannot be used; No such file"),
         ("routes explain GET /v1/x/ --config first.toml", 0, "404"),
         ("routes explain GET /v1/x --config first.toml", 0, "bare.v1.Bare.Call"),
+        ("routes explain GET /v1/x?y=z --config first.toml", 0, "400: y: is not a field of this request"),
         ("routes explain POST /bare.v1.Bare/Call --config auto.toml", 0, "bare.v1.Bare.Call"),
         ("config --config auto.toml", 0, "auto_mapping = true"),
         ("config --config auto.toml", 0, "[upstreams.bare]\naddress = \"http://a:1\""),

@@ -3,16 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use http::request::Parts;
-use malla_runtime::status;
 
 use crate::accept::Peer;
 use crate::rejection::Rejection;
-
-/// When a client that was turned away may come again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What may still be held; cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,12 +53,11 @@ impl Buffered {
     pub(crate) fn add(&self, bytes: u64) -> Result<(), Rejection> {
         let Held { all, client, bytes: held } = &*self.0;
         if client.as_ref().is_some_and(|client| !client.take(bytes)) {
-            let message = "too much of this client's requests is buffered";
-            return Err(Rejection::new(status::exhausted(message, RETRY_AFTER)));
+            return Err(Rejection::exhausted("too much of this client's requests is buffered"));
         }
         if !all.take(bytes) {
             client.iter().for_each(|client| client.give(bytes));
-            return Err(Rejection::overloaded("the edge is at its limit of buffered bodies", RETRY_AFTER));
+            return Err(Rejection::overloaded("the edge is at its limit of buffered bodies"));
         }
         held.fetch_add(bytes, Ordering::Relaxed);
         Ok(())

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::defer::Deferral;
 use crate::edge::{About, Edge};
 use crate::load::{Backend, LoadError};
+use crate::report::Report;
 
 /// An edge in the making: [`Edge::builder`]. Only backends are needed.
 #[derive(Debug, Default)]
@@ -79,5 +80,14 @@ impl Builder {
         };
         let authenticator = self.authenticator.unwrap_or_else(nobody);
         Ok(Edge::new(self.config, &self.backends, authenticator, self.about, self.deferral)?)
+    }
+
+    /// Says what such an edge would serve and everything that is wrong with it, instead of building it.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, and files of rules that cannot be read.
+    pub fn check(self) -> Result<Report, BuildError> {
+        self.config.check()?;
+        Ok(Report::new(self.config, &self.backends)?)
     }
 }

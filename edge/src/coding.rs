@@ -21,6 +21,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use crate::elements::{self, essence};
 use crate::encode::Answer;
 use crate::rejection::Rejection;
 
@@ -117,7 +118,7 @@ impl Coding {
 /// # Errors
 /// 415 with `Accept-Encoding` for codings that are not known, and for more than two.
 pub(crate) fn decoded(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Body, Rejection> {
-    let names = list(headers, header::CONTENT_ENCODING).filter(|name| !name.eq_ignore_ascii_case("identity"));
+    let names = elements::of(headers, header::CONTENT_ENCODING).filter(|name| !name.eq_ignore_ascii_case("identity"));
     let codings = names.map(|name| Coding::named(name).ok_or_else(|| unsupported(&format!("{name:?} is not known"))));
     let codings = codings.collect::<Result<Vec<_>, _>>()?;
     if codings.is_empty() {
@@ -187,16 +188,7 @@ pub(crate) fn tell(headers: &mut HeaderMap, coding: Coding) {
 
 /// The coding a client likes best (RFC 9110 12.5.3); `None` when it likes none better than the bytes as they are.
 pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
-    let ranges: Vec<(&str, f32)> = list(headers, header::ACCEPT_ENCODING)
-        .filter_map(|range| {
-            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let quality = match parameters.trim().strip_prefix(['q', 'Q']).map(str::trim_start) {
-                Some(quality) => quality.strip_prefix('=')?.trim().parse().ok()?,
-                None => 1.0,
-            };
-            Some((name.trim(), quality))
-        })
-        .collect();
+    let ranges: Vec<_> = elements::weighted(headers, header::ACCEPT_ENCODING).collect();
     let quality = |name: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(name)).map(|range| range.1);
     let identity = quality("identity").unwrap_or(0.0);
     let likings = Coding::WRITTEN.map(|coding| (coding, quality(coding.name()).or(quality("*")).unwrap_or(0.0)));
@@ -208,13 +200,13 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Option<Coding> {
 /// Text, and nothing that says it must stay as it is.
 fn is_compressible(answer: &Answer) -> bool {
     let text = |name| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let content_type = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type = essence(text(header::CONTENT_TYPE));
     let is_text = content_type.starts_with("text/")
         || content_type.ends_with("+json")
         || content_type.ends_with("+xml")
         || content_type.ends_with("+yaml")
         || matches!(
-            content_type.as_str(),
+            &*content_type,
             "application/json"
                 | "application/x-ndjson"
                 | "application/xml"
@@ -241,12 +233,6 @@ fn failure(error: io::Error) -> Status {
         Some(Err(true)) => Status::resource_exhausted(message),
         _ => Status::invalid_argument(message),
     }
-}
-
-/// The elements of a header that is a list.
-fn list(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).filter(|element| !element.is_empty())
 }
 
 fn unsupported(problem: &str) -> Rejection {

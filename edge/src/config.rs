@@ -1,8 +1,10 @@
 //! Section `[edge]` of the settings. Everything with a limit is a key.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use malla_runtime::config::Error;
 use malla_transcode::check::Clashes;
 use malla_transcode::percent;
 use serde::{Deserialize, Serialize};
@@ -297,8 +299,8 @@ impl Config {
     /// Checks what types cannot.
     ///
     /// # Errors
-    /// [`malla_runtime::config::Error::Invalid`] for the first value that cannot be used.
-    pub fn check(&self) -> Result<(), malla_runtime::config::Error> {
+    /// [`Error::Invalid`] for the first value that cannot be used, files of rules among them.
+    pub fn check(&self) -> Result<(), Error> {
         const DAY_MS: u64 = 86_400_000;
         let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         malla_runtime::config::check_ranges(
@@ -332,6 +334,10 @@ impl Config {
                 ("reflection.bytes_max", count(self.reflection.bytes_max), 1_024..=1 << 30),
             ],
         )?;
+        for file in &self.rules {
+            let unusable = |error: std::io::Error| Error::invalid("edge.rules", file.display(), error.to_string());
+            File::open(file).map_err(unusable)?;
+        }
         self.cors.check()?;
         self.routes.iter().enumerate().try_for_each(|(at, route)| route.check(at))
     }

@@ -16,6 +16,7 @@ use crate::buffered::Buffered;
 use crate::codec::{self, Input, Payload, RequestPlan};
 use crate::coding;
 use crate::config::Config;
+use crate::elements::essence;
 use crate::load::Binding;
 use crate::rejection::Rejection;
 use body::{BodyReader, Chunks as _, Gathered};
@@ -59,7 +60,7 @@ pub(crate) async fn decode(
     }
     let mut reader = reader(config, head, body, config.body_bytes_max, buffered)?;
     let text;
-    let payload = if plan.has_body() && essence(&head.headers) == MULTIPART {
+    let payload = if plan.has_body() && essence(content_type(&head.headers)) == MULTIPART {
         let parts = Multipart::new(content_type(&head.headers), reader, config.body_bytes_max)?;
         return form::message(plan, input, parts).await.map(Messages::One);
     } else if plan.has_body() {
@@ -103,7 +104,7 @@ fn stream(
     let idle = if both_ways { binding.method.deadline } else { config.body_idle_timeout() };
     let reader = BodyReader::new(body, config.upload_bytes_max, idle, buffered)?;
     let sequence = Sequence::new(&binding.request, input);
-    let is_lines = match essence(headers).as_str() {
+    let is_lines = match &*essence(content_type(headers)) {
         "" | "application/json" => false,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
         essence if essence.ends_with("+json") => false,
@@ -140,7 +141,7 @@ fn payload<'t>(plan: &RequestPlan, headers: &HeaderMap, text: &'t [u8]) -> Resul
     if charset.is_some_and(|(_, charset)| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {
         return Err(unsupported(content_type));
     }
-    match essence(headers).as_str() {
+    match &*essence(content_type) {
         "" | "application/json" => Ok(Payload::Json(text)),
         essence if essence.ends_with("+json") => Ok(Payload::Json(text)),
         // What curl calls everything that -d sends.
@@ -162,10 +163,6 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn essence(headers: &HeaderMap) -> String {
-    content_type(headers).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
 fn unsupported(content_type: &str) -> Rejection {
     let message = format!("{content_type:?} is not read here; send application/json or a form, in UTF-8");
     Rejection::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message)
@@ -180,7 +177,7 @@ async fn upload(
     mut reader: BodyReader,
 ) -> Result<Messages, Rejection> {
     let (plan, streaming) = (&binding.request, binding.method.client_streaming);
-    if content_type.to_ascii_lowercase().starts_with(MULTIPART) {
+    if essence(content_type) == MULTIPART {
         let parts = Multipart::new(content_type, reader, config.body_bytes_max)?;
         return form::upload(plan, streaming, input, parts).await;
     }

@@ -43,9 +43,6 @@ use crate::rejection::Rejection;
 #[cfg(test)]
 mod tests;
 
-/// When a client may come again that asked for what a backend may yet turn out to have.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
 /// What the edge says about itself.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -307,7 +304,7 @@ impl Shared {
         if self.is_whole || !matches!(refusal.status.code(), Code::NotFound | Code::Unimplemented) {
             return refusal;
         }
-        self.health.waiting().map_or(refusal, |reason| Rejection::overloaded(&reason, RETRY_AFTER))
+        self.health.waiting().map_or(refusal, |reason| Rejection::overloaded(&reason))
     }
 }
 

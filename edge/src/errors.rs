@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tonic::Status;
 
 use crate::codec::Details;
@@ -22,10 +22,10 @@ pub(crate) struct Writer {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Error<'s> {
-    Status { code: i32, message: &'s str, details: Vec<Value> },
-    Aip193 { code: u16, message: &'s str, status: &'s str, details: Vec<Value> },
+    Status { code: i32, message: &'s str, details: Vec<Box<RawValue>> },
+    Aip193 { code: u16, message: &'s str, status: &'s str, details: Vec<Box<RawValue>> },
     // No `type`: it is about:blank then, and the title that of the HTTP status (RFC 9457 4.2.1).
-    Problem { title: &'s str, status: u16, detail: &'s str, code: &'s str, details: Vec<Value> },
+    Problem { title: &'s str, status: u16, detail: &'s str, code: &'s str, details: Vec<Box<RawValue>> },
 }
 
 #[derive(Serialize)]

@@ -1,15 +1,10 @@
 //! How many requests are in flight. A permit lives as long as the response's body.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use malla_runtime::status;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::rejection::Rejection;
-
-/// When a client that was turned away may come again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The cap on requests in flight; cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,7 +24,7 @@ impl Limit {
     /// # Errors
     /// 503 with `Retry-After` when all are taken.
     pub(crate) fn enter(&self) -> Result<Permit, Rejection> {
-        self.permit().ok_or_else(|| Rejection::overloaded("the edge is at its limit of requests", RETRY_AFTER))
+        self.permit().ok_or_else(|| Rejection::overloaded("the edge is at its limit of requests"))
     }
 
     /// The same where the places are those of one client.
@@ -37,8 +32,7 @@ impl Limit {
     /// # Errors
     /// 429 with `Retry-After` when all are taken.
     pub(crate) fn enter_of_client(&self) -> Result<Permit, Rejection> {
-        let message = "too many requests of this client are in flight";
-        self.permit().ok_or_else(|| Rejection::new(status::exhausted(message, RETRY_AFTER)))
+        self.permit().ok_or_else(|| Rejection::exhausted("too many requests of this client are in flight"))
     }
 
     fn permit(&self) -> Option<Permit> {

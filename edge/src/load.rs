@@ -12,7 +12,7 @@ use malla_runtime::link::{AddressError, Link};
 use malla_runtime::policy::{Access, Binding as BindingPolicy, Keys, MethodPolicy, Policies};
 use malla_transcode::Schema;
 use malla_transcode::bind::{self, RequestOptions};
-use malla_transcode::check::{self, Code, Route, Severity};
+use malla_transcode::check::{self, Code, Finding, Route, Severity};
 use malla_transcode::percent::Keep;
 use malla_transcode::rule::{self, ConfigRule};
 use malla_transcode::schema::{HttpRule, Idempotency, Kind, Method as Descriptor};
@@ -27,8 +27,12 @@ use crate::defer::OPERATION;
 use crate::errors::Writer;
 use crate::pages;
 
+mod problems;
 #[cfg(test)]
 mod tests;
+
+pub use problems::LoadError;
+pub(crate) use problems::Problems;
 
 /// Services the edge answers itself, whoever else serves them.
 pub const OWN_SERVICES: [&str; 3] =
@@ -90,11 +94,6 @@ impl Backend {
         Self { name: name.to_owned(), services, descriptors: descriptors.into(), link, foreign: false }
     }
 }
-
-/// Everything that keeps a set of backends from being served, each naming the method and what to do.
-#[derive(Debug, thiserror::Error)]
-#[error("{} problem(s) in the routes:\n  {}", .0.len(), .0.join("\n  "))]
-pub struct LoadError(pub Vec<String>);
 
 /// One RPC.
 #[derive(Debug)]
@@ -180,6 +179,17 @@ pub(crate) fn load(
     retries: &Budgets,
     backends: &[Backend],
 ) -> Result<Loaded, LoadError> {
+    let (loaded, Problems { fatal, .. }) = inspect(config, rules, retries, backends);
+    if fatal.is_empty() { Ok(loaded) } else { Err(LoadError(fatal)) }
+}
+
+/// The same with all that is wrong; what is fatal is not in the table.
+pub(crate) fn inspect(
+    config: &Config,
+    rules: &rule::Config,
+    retries: &Budgets,
+    backends: &[Backend],
+) -> (Loaded, Problems) {
     let mut problems = Problems::default();
     let read = |backend| Source::read(backend, retries, &mut problems);
     let sources: Vec<Source<'_>> = backends.iter().filter_map(read).collect();
@@ -188,23 +198,25 @@ pub(crate) fn load(
     for source in &sources {
         served.add(config, &types, source, &mut problems);
     }
-    let (declared, mut unmatched) = served.declare(config, rules, &mut problems);
-    let table = Tabling { config, types: &types, served: &served, problems: &mut problems }.table(declared);
-    if !problems.fatal.is_empty() {
-        return Err(LoadError(problems.fatal));
-    }
-    unmatched.extend(config.routes.iter().filter_map(|route| {
+    let declared = served.declare(config, rules, &mut problems);
+    let table =
+        Tabling { config, types: &types, served: &served, problems: &mut problems, again: false }.table(declared);
+    for (at, route) in config.routes.iter().enumerate() {
         let is_for = |one: &Rule<Binding>| {
             let method = one.value.method.name().replace('/', ".");
             route.is_for(&method, &format!("{} {}", one.http_method, one.template.text))
         };
-        let unmatched = !table.rules().iter().any(is_for);
-        unmatched.then(|| format!("edge.routes: there is no route of \"{}\"", route.name()))
-    }));
+        if !table.rules().iter().any(is_for) {
+            let finding =
+                Finding::new(Code::UnknownRoute, &format!("edge.routes[{at}]"), 0, route.name(), "is no route");
+            problems.add(None, finding.help("name one as its rule has it, or a method by its full name"));
+        }
+    }
     let keep = config.keep.map(Keep::from).or(rules.keep).unwrap_or_default();
     let methods = served.0.into_values().map(|rpc| (rpc.descriptor.path.to_string(), rpc.method)).collect();
     let errors = Arc::new(Writer { details: Details::new(&types, &config.json), style: config.errors });
-    Ok(Loaded { table, methods, errors, left_out: problems.left_out, unmatched, keep })
+    let [left_out, unmatched] = [&mut problems.left_out, &mut problems.unmatched].map(std::mem::take);
+    (Loaded { table, methods, errors, left_out, unmatched, keep }, problems)
 }
 
 /// Reads service configurations.
@@ -221,19 +233,6 @@ pub(crate) fn rules(files: &[PathBuf]) -> Result<rule::Config, LoadError> {
     if problems.is_empty() { Ok(config) } else { Err(LoadError(problems)) }
 }
 
-/// What is wrong: of the mesh's own backends it is fatal, routes of foreign ones are left out.
-#[derive(Default)]
-struct Problems {
-    fatal: Vec<String>,
-    left_out: Vec<String>,
-}
-
-impl Problems {
-    fn add(&mut self, backend: &Backend, problem: String) {
-        if backend.foreign { self.left_out.push(problem) } else { self.fatal.push(problem) }
-    }
-}
-
 /// A backend and what its descriptors say.
 struct Source<'b> {
     backend: &'b Backend,
@@ -245,7 +244,8 @@ struct Source<'b> {
 impl<'b> Source<'b> {
     fn read(backend: &'b Backend, retries: &Budgets, problems: &mut Problems) -> Option<Self> {
         let mut unreadable = |error: &dyn std::fmt::Display| {
-            problems.fatal.push(format!("{}: its descriptors cannot be read: {error}", backend.name));
+            let message = format!("its descriptors cannot be read: {error}");
+            problems.fatal(Finding::new(Code::BadDescriptors, &backend.name, 0, "", message));
         };
         let schema = Schema::new(&[&backend.descriptors]).map_err(|error| unreadable(&error)).ok()?;
         let policies = Policies::read(&backend.descriptors).map_err(|error| unreadable(&error)).ok()?;
@@ -271,13 +271,15 @@ impl<'s> Served<'s> {
         let backend = source.backend;
         for name in backend.services.iter().filter(|name| !OWN_SERVICES.contains(&name.as_str())) {
             let Some(service) = source.schema.find_service(name) else {
-                problems.fatal.push(format!("{}: {name} is not in its descriptors", backend.name));
+                problems.fatal(Finding::new(Code::UnknownService, &backend.name, 0, name, "is not in its descriptors"));
                 continue;
             };
             let mut others = service.methods.iter().filter_map(|method| self.0.get(&*method.full_name));
             if let Some(other) = others.next() {
-                let other = &other.source.backend.name;
-                problems.add(backend, format!("{name}: served by {other} and by {}; leave one out", backend.name));
+                let message = format!("served by {} and by {}", other.source.backend.name, backend.name);
+                let at = &service.source;
+                let finding = Finding::new(Code::ServedTwice, &at.file, at.line, name, message);
+                problems.add(Some(backend), finding.help("leave one out"));
                 continue;
             }
             for descriptor in &service.methods {
@@ -292,42 +294,31 @@ impl<'s> Served<'s> {
                         let rpc = Rpc { source, descriptor, policy, method: Arc::new(method) };
                         self.0.insert(&descriptor.full_name, rpc);
                     }
-                    None => problems.add(backend, format!("{}: cannot be part of a URI", descriptor.full_name)),
+                    None => problems.add(Some(backend), of(descriptor, Code::BadName, "cannot be part of a URI")),
                 }
             }
         }
     }
 
-    /// The bindings of all of them, as their rules and policies have it; and which of the rules are for no method.
-    fn declare(
-        &'s self,
-        config: &Config,
-        rules: &rule::Config,
-        problems: &mut Problems,
-    ) -> (Vec<rule::Declared<'s>>, Vec<String>) {
+    /// The bindings of all of them, as their rules and policies have it.
+    fn declare(&'s self, config: &Config, rules: &rule::Config, problems: &mut Problems) -> Vec<rule::Declared<'s>> {
         let all = self.rules(rules, problems);
         let methods: Vec<_> = self.0.values().map(|rpc| (&*rpc.source.schema, rpc.descriptor)).collect();
         let (mut declared, findings) = rule::declare(&methods, &all, config.auto_mapping);
-        let mut unmatched = Vec::new();
-        for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
-            match self.0.get(finding.method.as_str()) {
-                Some(rpc) if finding.code != Code::UnknownSelector => {
-                    problems.add(rpc.source.backend, finding.to_string());
-                }
-                _ => unmatched.push(finding.to_string()),
-            }
+        for finding in findings {
+            let rpc = self.0.get(finding.method.as_str()).filter(|_| finding.code != Code::UnknownSelector);
+            problems.add(rpc.map(|rpc| rpc.source.backend), finding);
         }
         self.require(&mut declared, problems);
         declared.retain(|one| {
             let own = pages::is_own(&one.binding.path);
             if own {
-                let (name, binding) = (&one.method.full_name, &one.binding);
-                let problem = format!("{name}: \"{binding}\": the edge answers this path itself; choose another");
-                problems.add(self.0[&**name].source.backend, problem);
+                let finding = one.finding(Code::OwnPath, "the edge answers this path itself").help("choose another");
+                problems.add(Some(self.0[&*one.method.full_name].source.backend), finding);
             }
             !own
         });
-        (declared, unmatched)
+        declared
     }
 
     /// The rules that take the place of annotations: those that contracts have for methods of foreign protos, and after
@@ -341,7 +332,10 @@ impl<'s> Served<'s> {
                     let (selector, file) = (rpc.descriptor.full_name.to_string(), rpc.descriptor.source.file.clone());
                     config.rules.push(ConfigRule { selector, rule, file, line: 0 });
                 }
-                Err(error) => problems.add(rpc.source.backend, format!("{}: {error}", rpc.descriptor.full_name)),
+                Err(error) => {
+                    let finding = of(rpc.descriptor, Code::BadRule, format!("the rule of its policy is none: {error}"));
+                    problems.add(Some(rpc.source.backend), finding);
+                }
             }
         }
         config.rules.extend(rules.rules.iter().cloned());
@@ -359,9 +353,9 @@ impl<'s> Served<'s> {
                 match declared.iter_mut().find(|one| is_of(one, &policy.pattern)) {
                     Some(one) => one.required_query.clone_from(&policy.required_query),
                     None => {
-                        let pattern = &policy.pattern;
-                        let problem = format!("{name}: the policy's binding \"{pattern}\" is none of its HTTP rules");
-                        problems.add(rpc.source.backend, problem);
+                        let message = format!("the policy's binding \"{}\" is none of its HTTP rules", policy.pattern);
+                        let finding = of(rpc.descriptor, Code::UnknownBinding, message);
+                        problems.add(Some(rpc.source.backend), finding.help("write it as the rule has it"));
                     }
                 }
             }
@@ -387,12 +381,19 @@ fn method(config: &Config, source: &Source<'_>, descriptor: &Descriptor, policy:
     })
 }
 
+/// A finding about a method.
+fn of(method: &Descriptor, code: Code, message: impl Into<String>) -> Finding {
+    Finding::new(code, &method.source.file, method.source.line, &method.full_name, message)
+}
+
 /// The making of the table.
 struct Tabling<'t, 's> {
     config: &'t Config,
     types: &'t Types,
     served: &'t Served<'s>,
     problems: &'t mut Problems,
+    /// Whether it is made of what is left; that has the same warnings.
+    again: bool,
 }
 
 impl Tabling<'_, '_> {
@@ -401,13 +402,13 @@ impl Tabling<'_, '_> {
         let (table, findings) = check::check(declared.clone(), self.config.duplicates.into());
         let mut refused = HashSet::new();
         for finding in findings {
-            if finding.severity == Severity::Error {
-                self.problems.add(self.served.0[finding.method.as_str()].source.backend, finding.to_string());
-                refused.insert((finding.method, finding.binding));
-            } else if finding.code == Code::Clash {
-                tracing::warn!("{finding}");
-            } else {
-                tracing::debug!("{finding}");
+            match (finding.severity, finding.code) {
+                (Severity::Error, _) => drop(refused.insert((finding.method.clone(), finding.binding.clone()))),
+                (_, Code::Clash) => tracing::warn!("{finding}"),
+                _ => tracing::debug!("{finding}"),
+            }
+            if !self.again {
+                self.problems.add(Some(self.served.0[finding.method.as_str()].source.backend), finding);
             }
         }
         let mut bindings = Vec::new();
@@ -417,11 +418,12 @@ impl Tabling<'_, '_> {
             match self.binding(route, rpc, &binding) {
                 Ok(binding) => bindings.push(binding),
                 Err(problems) => {
-                    let name = &rpc.descriptor.full_name;
                     for problem in problems {
-                        self.problems.add(rpc.source.backend, format!("{name}: \"{binding}\": {problem}"));
+                        let finding = route.declared.finding(Code::Misfit, problem);
+                        let finding = finding.help("change the rule, or the policy that goes with it");
+                        self.problems.add(Some(rpc.source.backend), finding);
                     }
-                    refused.insert((name.to_string(), binding));
+                    refused.insert((rpc.descriptor.full_name.to_string(), binding));
                 }
             }
         }
@@ -430,6 +432,7 @@ impl Tabling<'_, '_> {
             return table.map(|_| bindings.next().expect("one for each rule"));
         }
         declared.retain(|one| !refused.contains(&(one.method.full_name.to_string(), one.binding.to_string())));
+        self.again = true;
         self.table(declared)
     }
 

@@ -19,6 +19,7 @@ use tonic::body::Body;
 use crate::coding::{self, Coding};
 use crate::config::{self, Enums, Names, Unknown};
 use crate::edge::Shared;
+use crate::elements;
 use crate::encode::Answer;
 use crate::load::Binding as Bound;
 use crate::rejection::Rejection;
@@ -111,8 +112,7 @@ pub(crate) async fn answer(edge: &Arc<Shared>, headers: &HeaderMap, form: Form) 
 
 /// `If-None-Match` (RFC 9110 13.1.2).
 fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let given = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut tags = given.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    let mut tags = elements::of(headers, header::IF_NONE_MATCH).map(|tag| tag.trim_start_matches("W/"));
     tags.any(|tag| tag == "*" || tag.as_bytes() == etag.as_bytes())
 }
 

@@ -1,6 +1,6 @@
 //! The edge's own pages: what it is, how its backends are, what it can be asked; for programs, and for browsers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use malla_runtime::health::State;
 use serde::Serialize;
 
 use crate::edge::Shared;
+use crate::elements;
 use crate::encode::Answer;
 use crate::health::Condition;
 use crate::openapi;
@@ -35,6 +36,9 @@ const CALLS_SHOWN: usize = 3;
 const PATHS: [&str; 9] =
     ["/", "/health", "/openapi.json", "/openapi.yaml", "/docs", "/-/docs.js", "/-/docs.css", SCRIPT_PATH, STYLE_PATH];
 
+/// The methods they have.
+pub(crate) const METHODS: &str = "GET, HEAD, OPTIONS";
+
 /// Whether the edge answers a path itself.
 pub(crate) fn is_own(path: &str) -> bool {
     PATHS.contains(&path) || path.starts_with("/health/")
@@ -51,11 +55,10 @@ pub(crate) fn route(path: &str) -> &'static str {
 /// # Errors
 /// 404 for a service nobody knows, 405 for any method but GET and HEAD, 500 where descriptors cannot be read.
 pub(crate) async fn answer(edge: &Arc<Shared>, head: &Parts) -> Result<Answer, Rejection> {
-    let allow = ["GET", "HEAD", "OPTIONS"].map(str::to_owned).into();
     match head.method {
         Method::GET | Method::HEAD => {}
-        Method::OPTIONS => return Ok(options(&allow)),
-        _ => return Err(Rejection::method_not_allowed(head.method.as_str(), &allow)),
+        Method::OPTIONS => return Ok(options(METHODS)),
+        _ => return Err(Rejection::method_not_allowed(head.method.as_str(), METHODS)),
     }
     match head.uri.path() {
         "/" if prefers_html(&head.headers) => Ok(page(edge)),
@@ -75,10 +78,9 @@ pub(crate) async fn answer(edge: &Arc<Shared>, head: &Parts) -> Result<Answer, R
 }
 
 /// 204 with the methods a path has.
-pub(crate) fn options(allow: &BTreeSet<String>) -> Answer {
+pub(crate) fn options(allow: &str) -> Answer {
     let mut answer = Answer::empty(StatusCode::NO_CONTENT);
-    let allow = allow.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    if let Ok(allow) = HeaderValue::from_str(&allow) {
+    if let Ok(allow) = HeaderValue::from_str(allow) {
         answer.headers.insert(header::ALLOW, allow);
     }
     answer
@@ -146,9 +148,8 @@ fn http_of(state: State) -> StatusCode {
 
 /// Browsers name `text/html`; tools accept anything.
 fn prefers_html(headers: &HeaderMap) -> bool {
-    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types = accept.flat_map(|value| value.split(',')).map(|range| range.split(';').next().unwrap_or("").trim());
-    types.find(|essence| matches!(*essence, "text/html" | "application/json")) == Some("text/html")
+    let is_html = |essence: &str| matches!(essence, "text/html" | "application/json").then(|| essence == "text/html");
+    elements::accepted(headers, is_html).unwrap_or(false)
 }
 
 fn page(edge: &Shared) -> Answer {

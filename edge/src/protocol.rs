@@ -3,6 +3,7 @@
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
+use crate::elements::essence;
 use crate::pages;
 
 /// The way a request takes through the edge.
@@ -38,6 +39,6 @@ pub(crate) fn lane(head: &Parts) -> Lane {
 /// Whether a body is gRPC by its content type. Not grpc-web: its frames would need translation.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(content_type);
     essence == "application/grpc" || essence.starts_with("application/grpc+")
 }

@@ -2,7 +2,6 @@
 //!
 //! Every stage refuses with a [`Rejection`]; `respond` alone turns it into bytes, for whichever lane the request came.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use crate::status;
 
 /// The reason (`google.rpc.ErrorInfo`) by which a backend says that an idempotency key came with another request before.
 const KEY_REUSED: &str = "IDEMPOTENCY_KEY_REUSED";
+/// When a client that was turned away may come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How tonic's servers, with OUT_OF_RANGE, say that a request is over their limit.
 const TOO_LARGE: &str = "Error, decoded message length too large";
 
@@ -128,11 +129,10 @@ impl Rejection {
     }
 
     /// 405 with the methods the path has.
-    pub(crate) fn method_not_allowed(method: &str, allow: &BTreeSet<String>) -> Self {
-        let allow = allow.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    pub(crate) fn method_not_allowed(method: &str, allow: &str) -> Self {
         let message = format!("{method} is not allowed here; allowed are {allow}");
         let mut rejection = Self::http(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, message);
-        rejection.push(header::ALLOW, &allow);
+        rejection.push(header::ALLOW, allow);
         rejection
     }
 
@@ -148,9 +148,14 @@ impl Rejection {
         Self::http(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message)
     }
 
-    /// 503 for an edge at its limit; `Retry-After` says when to come again.
-    pub(crate) fn overloaded(message: &str, retry_after: Duration) -> Self {
-        Self::new(malla_runtime::status::unavailable(message, retry_after))
+    /// 503 for what the edge has no room for, or no backend yet; `Retry-After` says when to come again.
+    pub(crate) fn overloaded(message: &str) -> Self {
+        Self::new(malla_runtime::status::unavailable(message, RETRY_AFTER))
+    }
+
+    /// 429 for what one client has too much of.
+    pub(crate) fn exhausted(message: &str) -> Self {
+        Self::new(malla_runtime::status::exhausted(message, RETRY_AFTER))
     }
 
     /// Adds a header to this answer.

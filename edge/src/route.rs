@@ -16,8 +16,8 @@ use crate::rejection::Rejection;
 pub(crate) enum Route<'e> {
     /// To a binding, with its path variables decoded, in the template's order.
     To { rule: &'e Rule<Binding>, variables: Vec<String> },
-    /// Nowhere: it asks which methods the path has.
-    Options { allow: BTreeSet<String> },
+    /// Nowhere: it asks which methods the path has, as `Allow` names them.
+    Options { allow: String },
 }
 
 /// Finds the binding of a request.
@@ -33,7 +33,7 @@ pub(crate) fn find<'e>(
 ) -> Result<Route<'e>, Rejection> {
     let found = match search(table, method, uri, trailing_slash) {
         Ok(found) => found,
-        Err(Miss::Method { allow }) if method == Method::OPTIONS => return Ok(Route::Options { allow: owned(allow) }),
+        Err(Miss::Method { allow }) if method == Method::OPTIONS => return Ok(Route::Options { allow: joined(allow) }),
         Err(miss) => return Err(refused(miss, method, uri)),
     };
     let variables = found.variables(keep).map(|(variable, text)| {
@@ -43,7 +43,7 @@ pub(crate) fn find<'e>(
     Ok(Route::To { rule: found.rule, variables: variables.collect::<Result<_, Rejection>>()? })
 }
 
-/// The methods a page may use that asks for one: that alone where it is bound, else those that are.
+/// The methods a page may use that asks for one, as `Allow` names them: that alone where it is bound, else those that are.
 ///
 /// # Errors
 /// 404, or 400 for a path that cannot be decoded.
@@ -52,10 +52,10 @@ pub(crate) fn allowed(
     asked: &Method,
     uri: &Uri,
     trailing_slash: bool,
-) -> Result<BTreeSet<String>, Rejection> {
+) -> Result<String, Rejection> {
     match search(table, asked, uri, trailing_slash) {
-        Ok(_) => Ok(BTreeSet::from([asked.to_string()])),
-        Err(Miss::Method { allow }) => Ok(owned(allow)),
+        Ok(_) => Ok(asked.to_string()),
+        Err(Miss::Method { allow }) => Ok(joined(allow)),
         Err(miss) => Err(refused(miss, asked, uri)),
     }
 }
@@ -78,10 +78,10 @@ fn refused(miss: Miss<'_>, method: &Method, uri: &Uri) -> Rejection {
             Rejection::new(Status::invalid_argument(message))
         }
         Miss::Path => Rejection::new(Status::not_found(format!("there is nothing at {} {}", method, uri.path()))),
-        Miss::Method { allow } => Rejection::method_not_allowed(method.as_str(), &owned(allow)),
+        Miss::Method { allow } => Rejection::method_not_allowed(method.as_str(), &joined(allow)),
     }
 }
 
-fn owned(methods: BTreeSet<&str>) -> BTreeSet<String> {
-    methods.into_iter().map(str::to_owned).collect()
+fn joined(methods: BTreeSet<&str>) -> String {
+    Vec::from_iter(methods).join(", ")
 }

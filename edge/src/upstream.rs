@@ -125,6 +125,15 @@ impl Upstream {
         }
     }
 
+    /// The backend that its files declare. Services which they should and do not are in it all the same: to load it says so.
+    ///
+    /// # Errors
+    /// A file cannot be read, is too large or lacks an import.
+    pub async fn declared(&self, bytes_max: usize) -> Result<Backend, ReadError> {
+        let Reflected { services, unknown, files } = self.read_files(bytes_max).await?;
+        Ok(Backend { services: [services, unknown].concat(), descriptors: files.encode(), ..self.unknown() })
+    }
+
     async fn read(&self, bytes_max: usize) -> Result<(Backend, Vec<String>), ReadError> {
         let Reflected { mut services, unknown, files } = if self.descriptors.is_empty() {
             reflection::read(&self.link, &self.services, bytes_max).await?

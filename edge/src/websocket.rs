@@ -28,6 +28,7 @@ use crate::codec::Input;
 use crate::config::Config;
 use crate::decode::Sequence;
 use crate::edge::Shared;
+use crate::elements;
 use crate::encode::Answer;
 use crate::load::Binding;
 use crate::record::Record;
@@ -60,8 +61,8 @@ pub(crate) fn is_asked(head: &Parts) -> bool {
     }
     head.method == Method::GET
         && head.version == Version::HTTP_11
-        && elements(&head.headers, header::UPGRADE).any(|name| name.eq_ignore_ascii_case(WEBSOCKET))
-        && elements(&head.headers, header::CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"))
+        && elements::of(&head.headers, header::UPGRADE).any(|name| name.eq_ignore_ascii_case(WEBSOCKET))
+        && elements::of(&head.headers, header::CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"))
 }
 
 /// Takes the token of a client that can put it nowhere but among the subprotocols.
@@ -69,7 +70,7 @@ pub(crate) fn take_credentials(head: &mut Parts) {
     if !is_asked(head) || head.headers.contains_key(header::AUTHORIZATION) {
         return;
     }
-    let token = elements(&head.headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(|name| name.strip_prefix(BEARER));
+    let token = elements::of(&head.headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(|name| name.strip_prefix(BEARER));
     if let Some(Ok(mut value)) = token.map(|token| HeaderValue::try_from(format!("Bearer {token}"))) {
         value.set_sensitive(true);
         head.headers.insert(header::AUTHORIZATION, value);
@@ -163,7 +164,7 @@ fn handshake(head: &Parts) -> Result<Answer, Rejection> {
         return Err(rejection);
     }
     let mut answer = Answer::empty(StatusCode::OK);
-    if elements(&head.headers, header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == JSON) {
+    if elements::of(&head.headers, header::SEC_WEBSOCKET_PROTOCOL).any(|name| name == JSON) {
         answer.headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(JSON));
     }
     if head.method == Method::CONNECT {
@@ -193,9 +194,4 @@ fn check_origin(config: &Config, head: &Parts) -> Result<(), Rejection> {
         return Ok(());
     }
     Err(Rejection::new(Status::permission_denied("pages of this origin may not connect; see edge.websocket_origins")))
-}
-
-fn elements(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
 }

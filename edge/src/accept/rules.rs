@@ -12,7 +12,7 @@ use crate::websocket;
 mod tests;
 
 /// What any path may be asked with.
-const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+const METHODS: &str = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 
 /// Refuses what is malformed or meant for another kind of server.
 ///
@@ -20,7 +20,7 @@ const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 /// 400, 405 or 414.
 pub(crate) fn check(config: &Config, head: &Parts) -> Result<(), Rejection> {
     if head.method == Method::TRACE || (head.method == Method::CONNECT && !websocket::is_asked(head)) {
-        return Err(Rejection::method_not_allowed(head.method.as_str(), &METHODS.map(str::to_owned).into()));
+        return Err(Rejection::method_not_allowed(head.method.as_str(), METHODS));
     }
     let uri_bytes = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if uri_bytes > config.uri_bytes_max {

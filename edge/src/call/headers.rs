@@ -8,6 +8,7 @@ use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurp
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use malla_runtime::call::timeout;
 
+use crate::elements;
 use crate::rejection::Rejection;
 
 #[cfg(test)]
@@ -90,8 +91,7 @@ pub(crate) fn from_metadata(metadata: &HeaderMap, headers: &mut HeaderMap) {
 /// Announces the trailers that a backend announces in its metadata: HTTP/1.1 has no place for any others (RFC 9110 6.6.2).
 pub(crate) fn announce(metadata: &HeaderMap, headers: &mut HeaderMap) {
     let named = named_by_connection(metadata);
-    let values = metadata.get_all(header::TRAILER).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let names = elements::of(metadata, header::TRAILER).filter_map(|name| name.parse::<HeaderName>().ok());
     for name in names.filter(|name| is_sent_back(name.as_str(), &named)) {
         headers.append(header::TRAILER, name.into());
     }
@@ -121,8 +121,7 @@ pub(crate) fn status(metadata: &HeaderMap) -> Option<StatusCode> {
 
 /// Whether the client takes trailers (RFC 9110 10.1.4).
 pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+    elements::of(headers, header::TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
 }
 
 /// How long a REST client is willing to wait, by whichever header says the least: `grpc-timeout`, `Connect-Timeout-Ms`,
@@ -149,8 +148,7 @@ pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
 
 /// The value of a preference, empty when it has none.
 fn preference<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(',')).map(|preference| {
+    let mut preferences = elements::of(headers, "prefer").map(|preference| {
         // What follows a semicolon are parameters of this one preference.
         let preference = preference.split(';').next().unwrap_or_default();
         preference.split_once('=').unwrap_or((preference, ""))
@@ -167,8 +165,7 @@ fn is_http_only(name: &str) -> bool {
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+    elements::of(headers, header::CONNECTION).map(str::to_ascii_lowercase).collect()
 }
 
 fn forwarded_for(headers: &mut HeaderMap, peer: Option<SocketAddr>) {

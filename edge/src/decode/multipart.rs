@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use super::body::{BodyReader, Chunks};
 use crate::buffered::Buffered;
+use crate::elements::essence;
 use crate::rejection::Rejection;
 
 #[cfg(test)]
@@ -49,7 +50,7 @@ impl Part {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        !self.is_file && matches!(essence(&self.content_type).as_str(), "" | "text/plain")
+        !self.is_file && matches!(&*essence(&self.content_type), "" | "text/plain")
     }
 }
 
@@ -211,11 +212,6 @@ fn is_end(rest: &str) -> bool {
     let is_token =
         |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*'));
     rest.is_empty() || name.is_some_and(|name| !name.is_empty() && is_token(name))
-}
-
-/// A header's value without its parameters, in lower case.
-fn essence(value: &str) -> String {
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn malformed(problem: &str) -> Rejection {

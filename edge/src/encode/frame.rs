@@ -2,7 +2,9 @@
 //! the first element is an element of its own, so no client can take a broken stream for a complete one.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
+
+use crate::elements;
 
 #[cfg(test)]
 mod tests;
@@ -19,19 +21,15 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The first media type of `Accept` that names a layout.
+    /// The layout that `Accept` likes best.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let types = accept.flat_map(|value| value.split(','));
-        types
-            .filter_map(|range| match range.split(';').next().unwrap_or_default().trim() {
-                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Self::Lines),
-                "text/event-stream" => Some(Self::Events),
-                "application/json" => Some(Self::Array),
-                _ => None,
-            })
-            .next()
-            .unwrap_or(Self::Array)
+        let known = |essence: &str| match essence {
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Some(Self::Lines),
+            "text/event-stream" => Some(Self::Events),
+            "application/json" | "application/*" | "*/*" => Some(Self::Array),
+            _ => None,
+        };
+        elements::accepted(headers, known).unwrap_or(Self::Array)
     }
 
     pub(super) fn content_type(self) -> HeaderValue {

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::header;
 use http_body_util::BodyExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt as _};
 

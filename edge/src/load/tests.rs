@@ -20,13 +20,15 @@ fn all_problems_are_reported_at_once_with_their_methods() {
         "error[unknown-body]: test.v1.BrokenService.Body: \"POST /body\": response_body: ",
         "error[clash]: test.v1.BrokenService.Twice: \"GET /twice/{id}\": is the same route as \"GET /twice/{name}\" of",
         "error[nested-bindings]: test.v1.BrokenService.Nested: ",
-        "test.v1.BrokenService.Own: \"GET /health/{id}\": the edge answers this path itself; choose another",
-        "test.v1.BrokenService.Policy: the policy's binding \"GET /polcy\" is none of its HTTP rules",
+        "error[served-twice]: test.v1.BrokenService: served by echo and by echo; leave one out",
+        "error[own-path]: test.v1.BrokenService.Own: \"GET /health/{id}\": the edge answers this path itself; choose another",
+        "error[misfit]: test.v1.BrokenService.Pair: \"GET /pair/{pa}/{pb}\": path variable {pb}: cannot be given together",
+        "error[unknown-binding]: test.v1.BrokenService.Policy: the policy's binding \"GET /polcy\" is none of its HTTP rules",
     ] {
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}\nnot in {problems:#?}");
+        let is_told = |problem: &String| problem.starts_with("broken.proto:") && problem.contains(expected);
+        assert!(problems.iter().any(is_told), "{expected}\nnot in {problems:#?}");
     }
-    assert!(problems.contains(&"echo: test.v1.Missing is not in its descriptors".to_owned()));
-    assert!(problems.contains(&"test.v1.BrokenService: served by echo and by echo; leave one out".to_owned()));
+    assert!(problems.contains(&"echo: error[unknown-service]: test.v1.Missing: is not in its descriptors".to_owned()));
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn required_parameters_make_one_path_two_methods() {
 fn unreadable_descriptors_name_their_backend() {
     let backend = fixture::backend(Bytes::from_static(b"\xff"));
     let problems = load(&Config::default(), &rule::Config::default(), &[backend]).unwrap_err().0;
-    assert!(problems[0].starts_with("echo: its descriptors cannot be read"), "{problems:?}");
+    assert!(problems[0].starts_with("echo: error[bad-descriptors]: its descriptors cannot be read"), "{problems:?}");
 }
 
 fn with(change: impl FnOnce(&mut Config)) -> Config {
@@ -111,7 +113,8 @@ fn options_of_no_route_are_mistakes_once_all_backends_are_known() {
         crate::Edge::new(config.clone(), backends, Arc::new(nobody), about, None)
     };
     let problems = made(std::slice::from_ref(&backend)).unwrap_err().0;
-    assert_eq!(problems, ["edge.routes: there is no route of \"GET /nope\""]);
+    let help = "name one as its rule has it, or a method by its full name";
+    assert_eq!(problems, [format!("edge.routes[0]: error[unknown-route]: GET /nope: is no route; {help}")]);
     let unknown = Backend { services: Vec::new(), descriptors: Bytes::new(), ..backend.clone() };
     let edge = made(&[unknown]).unwrap();
     edge.check_settings().unwrap();

@@ -563,9 +563,11 @@ async fn grpc_passes_through() {
 
 #[tokio::test]
 async fn grpc_over_http1_is_refused_where_its_clients_look() {
-    let asked = request("POST", "/test.v1.EchoService/Get").header("content-type", "application/grpc");
-    let (status, headers, _) = text(send(&edge(config()), with(asked, "")).await).await;
-    assert_eq!((status, headers["grpc-status"].to_str().unwrap()), (200, "12"));
+    for content_type in ["application/grpc", "Application/GRPC+proto"] {
+        let asked = request("POST", "/test.v1.EchoService/Get").header("content-type", content_type);
+        let (status, headers, _) = text(send(&edge(config()), with(asked, "")).await).await;
+        assert_eq!((status, headers["grpc-status"].to_str().unwrap()), (200, "12"), "{content_type}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -596,10 +598,18 @@ async fn own_pages() {
         (status, body),
         (200, json!({"name": "test", "version": "1", "status": "NOT_SERVING", "services": {"echo": "NOT_SERVING"}}))
     );
-    let page = with(request("GET", "/").header("accept", "text/html,*/*;q=0.8"), "");
-    let (status, headers, html) = text(send(&edge, page).await).await;
-    assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "text/html; charset=utf-8"));
-    assert!(html.contains("<title>test</title>") && !html.contains("{{"), "{html}");
+    for (accept, is_html) in [
+        ("text/html,*/*;q=0.8", true),
+        ("Text/HTML", true),
+        ("text/html;q=0.5, application/json", false),
+        ("text/html;q=0", false),
+    ] {
+        let page = with(request("GET", "/").header("accept", accept), "");
+        let (status, headers, html) = text(send(&edge, page).await).await;
+        let expected = if is_html { "text/html; charset=utf-8" } else { "application/json" };
+        assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, expected), "{accept}");
+        assert_eq!(html.contains("<title>test</title>") && !html.contains("{{"), is_html, "{html}");
+    }
     for (uri, expected) in [
         ("/health", 503),
         ("/health/", 503),

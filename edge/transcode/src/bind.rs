@@ -6,6 +6,7 @@
 //! the last word; whatever contradicts it is refused all the same.
 
 mod body;
+mod explain;
 mod given;
 mod parameters;
 mod path;

@@ -1,4 +1,4 @@
-//! Why a request goes where it goes: the rule that won, what its variables hold, and why each other candidate lost.
+//! Why a request goes where it goes: the rule that won, what each field is bound to, and why each other candidate lost.
 //! For people and tools; it looks at every rule, which the table's own search does not.
 
 use std::borrow::Cow;
@@ -6,7 +6,9 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::Violation;
 use crate::bind;
 use crate::path::without_trailing_slashes;
 use crate::percent::{self, DecodeError, Keep};
@@ -42,9 +44,13 @@ pub enum Outcome {
     Found {
         /// Its name.
         rule: String,
-        /// What its variables hold.
+        /// What its path and query give.
         bindings: Vec<Bound>,
+        /// What is wrong with them; then nothing is bound. 400.
+        violations: Vec<Violation>,
     },
+    /// Nowhere: whoever serves the table answers it itself.
+    Own,
     /// Nowhere: the path has a malformed escape. 400.
     Malformed {
         /// In bytes, from 0.
@@ -52,22 +58,25 @@ pub enum Outcome {
     },
     /// Nowhere: no rule has the path. 404.
     NoPath,
-    /// Nowhere: the path has no rule for the method. 405, or for OPTIONS the answer.
+    /// Nowhere: the path has no rule for the method. 405.
     NoMethod {
+        /// The methods it has.
+        allow: Vec<String>,
+    },
+    /// Nowhere: it asks which methods the path has. 204.
+    Options {
         /// The methods it has.
         allow: Vec<String>,
     },
 }
 
-/// What a variable holds.
+/// What a field of the request's message is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bound {
-    /// The field it is for: `a.b.c`
+    /// Its name.
     pub field: String,
-    /// Its text, decoded.
-    pub text: Option<String>,
-    /// Why it has none; that is a 400.
-    pub problem: Option<String>,
+    /// Its value, as JSON.
+    pub value: Value,
 }
 
 /// A rule that was not taken.
@@ -79,16 +88,26 @@ pub struct Loser {
     pub reason: String,
 }
 
+impl Outcome {
+    /// That of a path which has no rule for the method, but these.
+    #[must_use]
+    pub fn of_methods(method: &str, allow: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let allow = allow.into_iter().map(Into::into).collect();
+        if method == "OPTIONS" { Self::Options { allow } } else { Self::NoMethod { allow } }
+    }
+}
+
 /// Explains what a table makes of a request. `target` is a path, with a query if there is one; `name` tells what to call
-/// a rule, such as its RPC.
+/// a rule, such as its RPC; `bind` what it makes of its variables' texts and the query ([`bind::RequestPlan::explain`]).
 #[must_use]
-pub fn explain<T>(
+pub fn explain<'u, T>(
     table: &Table<T>,
     method: &str,
-    target: &str,
+    target: &'u str,
     ignore_trailing_slashes: bool,
     keep: Keep,
     name: impl Fn(&Rule<T>) -> String,
+    bind: impl Fn(&Rule<T>, &[Cow<'_, str>], &str) -> Result<Vec<Bound>, Vec<Violation>>,
 ) -> Explanation {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = if ignore_trailing_slashes { without_trailing_slashes(path) } else { path };
@@ -100,21 +119,19 @@ pub fn explain<T>(
     };
     let (winner, outcome) = match table.find(method, path, has) {
         Ok(found) => {
-            let bound = |(variable, text): (&Variable, Result<Cow<'_, str>, DecodeError>)| {
-                let (text, problem) = match text {
-                    Ok(text) => (Some(text.into_owned()), None),
-                    Err(error) => (None, Some(error.to_string())),
-                };
-                Bound { field: variable.field_path.clone(), text, problem }
+            let text = |(variable, text): (&Variable, Result<Cow<'u, str>, DecodeError>)| {
+                text.map_err(|error| vec![Violation::new(&variable.field_path, format!("the path {error}"))])
             };
-            let bindings = found.variables(keep).map(bound);
-            (Some(found.index), Outcome::Found { rule: name(found.rule), bindings: bindings.collect() })
+            let texts: Result<Vec<_>, _> = found.variables(keep).map(text).collect();
+            let (bindings, violations) = match texts.and_then(|texts| bind(found.rule, &texts, query)) {
+                Ok(bindings) => (bindings, Vec::new()),
+                Err(violations) => (Vec::new(), violations),
+            };
+            (Some(found.index), Outcome::Found { rule: name(found.rule), bindings, violations })
         }
         Err(Miss::Malformed { at }) => (None, Outcome::Malformed { at }),
         Err(Miss::Path) => (None, Outcome::NoPath),
-        Err(Miss::Method { allow }) => {
-            (None, Outcome::NoMethod { allow: allow.into_iter().map(str::to_owned).collect() })
-        }
+        Err(Miss::Method { allow }) => (None, Outcome::of_methods(method, allow)),
     };
     let candidates = table.rules().iter().enumerate().filter(|(index, _)| Some(*index) != winner);
     let mut losers: Vec<_> = candidates
@@ -241,18 +258,20 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.method, self.path)?;
         match &self.outcome {
-            Outcome::Found { rule, bindings } => {
+            Outcome::Found { rule, bindings, violations } => {
                 writeln!(f, "  goes to {rule}")?;
-                for Bound { field, text, problem } in bindings {
-                    match problem {
-                        None => writeln!(f, "    {field} = {:?}", text.as_deref().unwrap_or_default())?,
-                        Some(problem) => writeln!(f, "    {field} {problem}: 400")?,
-                    }
+                for Bound { field, value } in bindings {
+                    writeln!(f, "    {field} = {value}")?;
+                }
+                for violation in violations {
+                    writeln!(f, "    400: {violation}")?;
                 }
             }
+            Outcome::Own => writeln!(f, "  goes to no rule: the edge answers this path itself")?,
             Outcome::Malformed { at } => writeln!(f, "  400: there is a malformed '%' at byte {at}")?,
             Outcome::NoPath => writeln!(f, "  404: no rule has this path")?,
             Outcome::NoMethod { allow } => writeln!(f, "  405: this path has {} only", allow.join(", "))?,
+            Outcome::Options { allow } => writeln!(f, "  204: this path has {}", allow.join(", "))?,
         }
         for Loser { rule, reason } in &self.losers {
             writeln!(f, "  not {rule}: {reason}")?;

@@ -47,17 +47,10 @@ pub struct Declared<'s> {
 
 impl Declared<'_> {
     /// A finding about it.
-    pub(crate) fn finding(&self, code: Code, message: String) -> Finding {
-        Finding {
-            severity: code.severity(),
-            code,
-            file: self.file.to_string(),
-            line: self.line,
-            method: self.method.full_name.to_string(),
-            binding: self.binding.to_string(),
-            message,
-            help: String::new(),
-        }
+    #[must_use]
+    pub fn finding(&self, code: Code, message: impl Into<String>) -> Finding {
+        let finding = Finding::new(code, &self.file, self.line, &self.method.full_name, message);
+        Finding { binding: self.binding.to_string(), ..finding }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One thing that is wrong with what a client sent.
 
+use serde::Serialize;
+
 /// How many violations one request reports at most; what comes after is not looked for.
 pub const VIOLATIONS_MAX: usize = 32;
 
@@ -10,7 +12,7 @@ const TEXT_BYTES_MAX: usize = 512;
 pub(crate) const DIFFERS: &str = "differs from the value in the path; leave it out";
 
 /// One thing that is wrong with a request, as `google.rpc.BadRequest.FieldViolation` says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// The field as the client wrote it: a path into the request (`items[3].name`, whichever part of it the body is) or
     /// a query parameter. Empty when it is not about one field.

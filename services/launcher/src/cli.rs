@@ -94,7 +94,7 @@ pub(crate) struct Edge {
 /// What to say about routes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Routes {
-    /// Say where a request goes and why, and what nearly took it
+    /// Say where a request without a body goes, what its fields are bound to, and what nearly took it
     Explain {
         /// The HTTP method
         method: String,

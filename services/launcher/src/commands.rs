@@ -31,9 +31,9 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<()> {
             runtime.block_on(edge::run(settings))
         }
         Command::Routes { command: Some(Routes::Explain { method, target, sources }) } => {
-            check::explain(&sources.read(&cli.options)?, &method, &target)
+            check::explain(&runtime.block_on(sources.read(&cli.options))?, &method, &target)
         }
-        Command::Check(sources) => check::check(&sources.read(&cli.options)?),
+        Command::Check(sources) => check::check(&runtime.block_on(sources.read(&cli.options))?),
         Command::Routes { command: None } => {
             // Links are made, so a runtime has to be entered; nothing is called.
             let _entered = runtime.enter();

@@ -22,7 +22,7 @@ use crate::cli::{Edge, Options};
 use crate::output::{self, Row, print};
 use crate::process::{ADMIN, EDGE, OFF, address, check_shutdown};
 use crate::run::{self, bind};
-use crate::upstream::{Server, upstreams};
+use crate::upstream::{Server, unusable, upstreams};
 
 /// What `malla edge` is to do, read and checked as a whole.
 pub(crate) struct Settings {
@@ -135,10 +135,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let again = on_hangup()?;
     let mut followers = Vec::new();
     for upstream in upstreams {
-        let is_declared = !upstream.descriptors.is_empty();
+        let (is_declared, key) = (!upstream.descriptors.is_empty(), format!("upstreams.{}.descriptors", upstream.name));
         let mut follower = Follower::new(edge.clone(), upstream);
         if is_declared {
-            follower.read().await?;
+            follower.read().await.map_err(|error| unusable(&key, error))?;
         }
         followers.push(follower);
     }

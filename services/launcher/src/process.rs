@@ -231,7 +231,8 @@ pub(crate) fn address(listen: &BTreeMap<String, String>, name: &str, port: u16) 
         Some(text) => match text.parse() {
             Ok(address) => Ok(Some(address)),
             Err(_) => {
-                let expected = format!("it may be an IP address and a port, like 127.0.0.1:{port}");
+                let off = if name == EDGE { "" } else { ", or off" };
+                let expected = format!("it may be an IP address and a port, like 127.0.0.1:{port}{off}");
                 Err(Error::invalid(format!("listen.{name}"), text, expected))
             }
         },

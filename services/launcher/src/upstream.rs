@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use malla_edge::Upstream;
+use malla_edge::{ReadError, Upstream};
 use malla_runtime::config::{Error, Settings};
 use malla_runtime::link::{Addresses, Link, Tls, TlsError, TlsFiles};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,16 @@ pub(crate) struct Server {
 /// The servers that settings name; where there are some, the settings are those of `malla edge`.
 pub(crate) fn upstreams(settings: &Settings) -> Result<BTreeMap<String, Server>, Error> {
     settings.section("upstreams")
+}
+
+/// Why the files of descriptors that a setting names cannot be used.
+pub(crate) fn unusable(key: &str, error: ReadError) -> anyhow::Error {
+    match error {
+        ReadError::File { path, error } => Error::invalid(key, path.display(), error.to_string()).into(),
+        // What is declared is not the setting's fault.
+        ReadError::Load(error) => error.into(),
+        error => Error::Read { key: key.to_owned(), reason: error.to_string() }.into(),
+    }
 }
 
 impl Server {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use ::config::{Environment, File, FileFormat};
+use ::config::{Environment, File, FileFormat, Value, ValueKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -93,13 +93,14 @@ impl Settings {
     /// Reads one section; what is not set has the section's default.
     ///
     /// # Errors
-    /// [`Error::Read`] naming key and origin of the first value that does not fit.
+    /// [`Error::Read`] naming key and origin of the first value that does not fit; [`Error::Invalid`] for a fraction.
     pub fn section<T: Default + DeserializeOwned>(&self, section: &str) -> Result<T, Error> {
-        let value = match self.0.get::<::config::Value>(section) {
+        let value = match self.0.get::<Value>(section) {
             Ok(value) => value,
             Err(::config::ConfigError::NotFound(_)) => return Ok(T::default()),
             Err(reason) => return Err(Error::read(section, reason)),
         };
+        refuse_fractions(section, &value)?;
         serde_path_to_error::deserialize(value).map_err(|error| {
             let key = match error.path().to_string() {
                 path if path == "." => section.to_owned(),
@@ -121,13 +122,20 @@ impl Settings {
     /// [`Error::Unknown`] for the first one.
     pub fn refuse_unknown(&self, known: &[&str]) -> Result<(), Error> {
         let found = self.0.cache.clone().into_table().unwrap_or_default();
-        let mut names: Vec<String> = found.into_keys().filter(|name| !known.contains(&name.as_str())).collect();
-        names.sort();
-        match names.into_iter().next() {
+        match found.into_keys().filter(|name| !known.contains(&name.as_str())).min() {
             None => Ok(()),
             Some(name) => Err(Error::Unknown { name, known: known.join(", ") }),
         }
     }
+}
+
+/// The reader would round them, and no setting is one.
+fn refuse_fractions(key: &str, value: &Value) -> Result<(), Error> {
+    let ValueKind::Table(table) = &value.kind else { return Ok(()) };
+    table.iter().try_for_each(|(name, value)| match value.kind {
+        ValueKind::Float(number) => Err(Error::invalid(format!("{key}.{name}"), number, "it may be a whole number")),
+        _ => refuse_fractions(&format!("{key}.{name}"), value),
+    })
 }
 
 /// Checks that the numbers of a section are in their ranges.

@@ -1,12 +1,12 @@
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::*;
 
 fn written(status: &Status) -> Value {
-    Value::Array(Details::new(&Types::new([]), &Json::default()).list(status))
+    serde_json::to_value(Details::new(&Types::new([]), &Json::default()).list(status)).unwrap()
 }
 
 #[test]

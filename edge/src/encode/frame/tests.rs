@@ -1,3 +1,5 @@
+use http::header;
+
 use super::*;
 
 fn whole(format: Format, elements: &[&str], error: Option<&str>) -> String {
@@ -44,6 +46,13 @@ fn accept_chooses() {
         ("application/x-ndjson", Format::Lines),
         ("text/html, text/event-stream;q=0.9", Format::Events),
         ("", Format::Array),
+        ("TEXT/Event-Stream", Format::Events),
+        ("text/event-stream, application/x-ndjson", Format::Events),
+        ("text/event-stream;q=0.1, application/json", Format::Array),
+        ("application/json;q=0.1, text/event-stream;q=0.2", Format::Events),
+        ("text/event-stream;q=0.5, */*", Format::Array),
+        ("text/event-stream;q=0, */*", Format::Array),
+        ("application/x-ndjson;q=0", Format::Array),
     ] {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
         assert_eq!(Format::of(&headers), expected, "{accept}");

@@ -21,11 +21,11 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is.
     pub code: Code,
-    /// The file that declares it, as its descriptor or its configuration is named.
+    /// The file that declares it, as its descriptor or its configuration is named; or the key of a setting.
     pub file: String,
     /// Its line there, from 1; 0 if it is not known.
     pub line: u32,
-    /// The RPC's full name; of a configuration's rule that is for none, its selector.
+    /// The RPC's full name, or the service's; of a configuration's rule that is for none, its selector.
     pub method: String,
     /// `GET /v1/items/{id}`
     pub binding: String,
@@ -36,7 +36,24 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+    /// A finding about a method or, where it has no place there, about what else is named; as bad as its code is.
+    #[must_use]
+    pub fn new(code: Code, file: &str, line: u32, method: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity: code.severity(),
+            code,
+            file: file.to_owned(),
+            line,
+            method: method.to_owned(),
+            binding: String::new(),
+            message: message.into(),
+            help: String::new(),
+        }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: help.into(), ..self }
     }
 }
@@ -45,7 +62,10 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, code, file, line, method, binding, message, help } = self;
         let severity = if *severity == Severity::Error { "error" } else { "warning" };
-        write!(f, "{}: {severity}[{code}]: {method}", super::place(file, *line))?;
+        write!(f, "{}: {severity}[{code}]", super::place(file, *line))?;
+        if !method.is_empty() {
+            write!(f, ": {method}")?;
+        }
         if !binding.is_empty() {
             write!(f, ": \"{binding}\"")?;
         }
@@ -127,6 +147,24 @@ codes! {
     Shadowed = "shadowed", Warning;
     /// For each request it matches another binding comes first.
     Unreachable = "unreachable", Warning;
+    /// Descriptors cannot be read.
+    BadDescriptors = "bad-descriptors", Error;
+    /// A service that is to be served is not in its descriptors.
+    UnknownService = "unknown-service", Error;
+    /// A service of which another server has the methods.
+    ServedTwice = "served-twice", Error;
+    /// A method whose name cannot be part of a URI.
+    BadName = "bad-name", Error;
+    /// A rule in a method's policy is none.
+    BadRule = "bad-rule", Error;
+    /// A method's policy is about a binding that the method has not.
+    UnknownBinding = "unknown-binding", Error;
+    /// A path that whoever serves the table answers itself.
+    OwnPath = "own-path", Error;
+    /// Variables, body and policy of a binding contradict each other, or do not fit its messages.
+    Misfit = "misfit", Error;
+    /// Settings for a route that is not there.
+    UnknownRoute = "unknown-route", Error;
 }
 
 impl fmt::Display for Code {

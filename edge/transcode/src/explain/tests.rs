@@ -18,7 +18,19 @@ fn table(rules: &[&str]) -> Table<String> {
 }
 
 fn explained(rules: &[&str], method: &str, target: &str) -> String {
-    explain(&table(rules), method, target, false, Keep::Slash, |rule| rule.value.clone()).to_string()
+    explain(&table(rules), method, target, false, Keep::Slash, |rule| rule.value.clone(), bound).to_string()
+}
+
+/// The variables alone, but for a query that is `wrong`.
+fn bound(rule: &Rule<String>, texts: &[Cow<'_, str>], query: &str) -> Result<Vec<Bound>, Vec<Violation>> {
+    if query == "wrong" {
+        return Err(vec![Violation::new("wrong", "is no field"), Violation::new("", "all of it")]);
+    }
+    let bound = |(variable, text): (&Variable, &Cow<'_, str>)| Bound {
+        field: variable.field_path.clone(),
+        value: text.clone().into_owned().into(),
+    };
+    Ok(rule.template.variables.iter().zip(texts).map(bound).collect())
 }
 
 #[test]
@@ -83,7 +95,11 @@ fn tells_what_goes_nowhere() {
          /a/{p=**}/z\" of M1: the path has 1 segments, not at least 2\n"
     );
     assert!(explained(&rules, "GET", "/a/%zz").contains("400: there is a malformed '%' at byte 3"));
-    assert!(explained(&rules, "GET", "/a/%ff").contains("id is not UTF-8 after percent-decoding: 400"));
+    assert!(explained(&rules, "GET", "/a/%ff").contains("    400: id: the path is not UTF-8 after percent-decoding\n"));
+    assert!(
+        explained(&rules, "GET", "/a/b?wrong").contains("of M0\n    400: wrong: is no field\n    400: all of it\n")
+    );
+    assert!(explained(&rules, "OPTIONS", "/a/b").contains("204: this path has GET, HEAD, OPTIONS\n"));
     assert_eq!(explained(&rules, "GET", "/x"), "GET /x\n  404: no rule has this path\n");
 }
 
@@ -98,10 +114,10 @@ fn only_those_that_came_close_are_told() {
 
 #[test]
 fn tools_can_read_it() {
-    let found = explain(&table(&["/a/{id}"]), "GET", "/a/b/", true, Keep::Slash, |_| "M".to_owned());
+    let found = explain(&table(&["/a/{id}"]), "GET", "/a/b/", true, Keep::Slash, |_| "M".to_owned(), bound);
     assert_eq!(
         serde_json::to_string(&found).unwrap(),
-        r#"{"method":"GET","path":"/a/b","outcome":{"status":"found","rule":"\"GET /a/{id}\" of M","bindings":[{"field":"id","text":"b","problem":null}]},"losers":[],"left_out":0}"#
+        r#"{"method":"GET","path":"/a/b","outcome":{"status":"found","rule":"\"GET /a/{id}\" of M","bindings":[{"field":"id","value":"b"}],"violations":[]},"losers":[],"left_out":0}"#
     );
 }
 

@@ -80,15 +80,11 @@ impl Config {
     pub(super) fn unknown_selectors(&self, methods: &[(&Schema, &Method)]) -> Vec<Finding> {
         let names = || methods.iter().map(|(_, method)| method.full_name.as_ref());
         let unknown = self.rules.iter().filter(|rule| !names().any(|name| selects(&rule.selector, name)));
-        let finding = |rule: &ConfigRule| Finding {
-            severity: Code::UnknownSelector.severity(),
-            code: Code::UnknownSelector,
-            file: rule.file.to_string(),
-            line: rule.line,
-            method: rule.selector.clone(),
-            binding: super::binding(&rule.rule).to_string(),
-            message: "its selector matches no method".to_owned(),
-            help: nearest(&rule.selector, names()).map_or(String::new(), |name| format!("did you mean \"{name}\"?")),
+        let finding = |rule: &ConfigRule| {
+            let message = "its selector matches no method";
+            let near = nearest(&rule.selector, names()).map(|name| format!("did you mean \"{name}\"?"));
+            let finding = Finding::new(Code::UnknownSelector, &rule.file, rule.line, &rule.selector, message);
+            Finding { binding: super::binding(&rule.rule).to_string(), ..finding }.help(near.unwrap_or_default())
         };
         unknown.map(finding).collect()
     }

@@ -43,6 +43,17 @@ fn a_bad_value_is_named_with_what_it_may_be() {
 }
 
 #[test]
+fn fractions_are_not_rounded() {
+    for (text, key) in [("bytes_max = 1.9", "edge.bytes_max"), ("b = { c = 1.0 }", "edge.b.c")] {
+        let settings = settings(&format!("[edge]\n{text}"), &[]);
+        let error = settings.section::<Section>("edge").expect_err("refused").to_string();
+        assert!(error.starts_with(&format!("{key}: \"1")) && error.ends_with("it may be a whole number"), "{error}");
+    }
+    let error = settings("", &[("edge.bytes_max", "1.9")]).section::<Section>("edge").expect_err("refused").to_string();
+    assert!(error.contains("1.9"), "{error}");
+}
+
+#[test]
 fn unknown_keys_and_sections_fail() {
     let settings = settings("[edge]\nlisen = 'a'\n[egde]\nx = 1", &[]);
     let error = settings.section::<Section>("edge").expect_err("refused").to_string();
