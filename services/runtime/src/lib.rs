@@ -4,6 +4,7 @@
 
 pub mod auth;
 pub mod call;
+pub mod client;
 pub mod codec;
 pub mod config;
 pub mod decimal;
