@@ -14,6 +14,7 @@ pub mod health;
 pub mod link;
 pub mod module;
 pub mod page;
+pub mod places;
 pub mod policy;
 pub mod server;
 pub mod shutdown;
