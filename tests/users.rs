@@ -1,5 +1,6 @@
 //! Accounts and tokens: a token is good everywhere until it is revoked, and dead everywhere within a second after.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::json;
@@ -119,4 +120,24 @@ async fn guessing_one_account_is_slowed_and_hurts_no_other() {
     }
     assert!(refused >= 5, "{refused} of 12 refused unheard");
     lane.call(LOGIN, json!({"username": "bystander", "password": "Secret1word"})).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_guess_do_not_lock_its_owner_out_of_an_account() {
+    for topology in [Topology::OneProcess, Topology::ProcessPerService] {
+        let mesh = Mesh::start(topology).await;
+        Lane::rest(&mesh).user("victim").await;
+        let login = async |from: [u8; 4], password: &str| {
+            let client = reqwest::Client::builder().local_address(IpAddr::from(from)).build().unwrap();
+            let credentials = json!({"username": "victim", "password": password});
+            let request = client.post(format!("{}/v1/users:login", mesh.edge())).json(&credentials);
+            // What a client says of its address is not believed.
+            request.header("x-forwarded-for", "127.0.0.9").send().await.unwrap().status().as_u16()
+        };
+        for _ in 0..5 {
+            assert_eq!(login([127, 0, 0, 2], "Guess1word").await, 401);
+        }
+        assert_eq!(login([127, 0, 0, 2], "Secret1word").await, 429);
+        assert_eq!(login([127, 0, 0, 3], "Secret1word").await, 200);
+    }
 }

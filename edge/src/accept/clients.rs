@@ -2,10 +2,11 @@
 //! connections were refused.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use malla_runtime::client::network;
 use opentelemetry::global;
 use opentelemetry::metrics::Counter;
 use tokio::time::Instant;
@@ -55,7 +56,7 @@ pub(super) struct Connected {
 impl Clients {
     /// Counts a connection; `None` when its client has as many as it may.
     pub(super) fn enter(&self, address: IpAddr, config: &Config) -> Option<Connected> {
-        let address = client(address);
+        let address = network(address);
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let client = clients.entry(address).or_insert_with(|| Client { connections: 0, places: Places::new(config) });
         if client.connections >= config.connections_per_ip_max {
@@ -105,14 +106,6 @@ impl Refused {
         }
         self.told = Some(now);
         Some(std::mem::take(&mut self.untold))
-    }
-}
-
-/// One subscriber of IPv6 has 2^64 addresses to call from, so there the network counts.
-fn client(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
     }
 }
 

@@ -7,6 +7,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use malla_runtime::call::timeout;
+use malla_runtime::client::FORWARDED_FOR;
 
 use crate::elements;
 use crate::rejection::Rejection;
@@ -32,8 +33,6 @@ const HTTP_ONLY_PREFIXES: [&str; 8] =
     ["content-", "accept", "grpc-", "connect-", "if-", "sec-", "access-control-", "upgrade-"];
 /// How a backend chooses the HTTP status of its answer, in its metadata; grpc-gateway's name for it.
 const HTTP_CODE: &str = "x-http-code";
-
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// gRPC's binary values may come with padding and are sent on without.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(

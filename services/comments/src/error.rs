@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use malla_runtime::status;
+use malla_runtime::{places, status};
 use malla_storage::database;
 use sea_orm::DbErr;
 use tonic::Status;
@@ -14,8 +14,8 @@ pub(crate) enum Error {
     Invalid(#[from] status::Invalid),
     #[error("content_id {0} not found")]
     UnknownContent(String),
-    #[error("the service is at its limit of watchers")]
-    TooManyWatchers,
+    #[error("too many watches: {0}")]
+    TooManyWatches(#[from] places::Full),
     #[error("comments came faster than they were read; list what was missed, then watch again")]
     TooSlow,
     #[error("shutting down")]
@@ -30,7 +30,7 @@ impl From<Error> for Status {
         match error {
             Error::Invalid(invalid) => invalid.into(),
             Error::UnknownContent(_) => Self::not_found(error.to_string()),
-            Error::TooManyWatchers => status::exhausted(error.to_string(), RETRY),
+            Error::TooManyWatches(_) => status::exhausted(error.to_string(), RETRY),
             Error::TooSlow => Self::data_loss(error.to_string()),
             Error::ShuttingDown => status::unavailable(error.to_string(), RETRY),
             Error::Store(error) => database::status(&error),

@@ -5,12 +5,14 @@
 //! nobody gets a comment twice.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use malla_runtime::places::{Place, Places};
 use malla_runtime::shutdown::Shutdown;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{Mutex, Notify, broadcast};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -25,7 +27,7 @@ pub(crate) struct Feed {
     comments: Comments,
     poll: Duration,
     backlog_max: usize,
-    places: Arc<Semaphore>,
+    places: Places,
     stored: Notify,
     shutdown: Shutdown,
     watched: Mutex<Watched>,
@@ -45,7 +47,7 @@ impl Feed {
             comments,
             poll: Duration::from_millis(config.poll_ms),
             backlog_max: config.watch_backlog_max,
-            places: Arc::new(Semaphore::new(config.watchers_max)),
+            places: Places::new(config.watchers_max, config.watchers_per_ip_max),
             stored: Notify::new(),
             shutdown,
             watched: Mutex::default(),
@@ -59,8 +61,13 @@ impl Feed {
 
     /// Begins a watch: it gets every comment stored after this returns, and of those that were stored before the call the
     /// ones behind the position `after`, or none.
-    pub(crate) async fn watch(self: &Arc<Self>, content_id: &str, after: Option<i64>) -> Result<Watch, Error> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::TooManyWatchers)?;
+    pub(crate) async fn watch(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        content_id: &str,
+        after: Option<i64>,
+    ) -> Result<Watch, Error> {
+        let place = self.places.take(client.map(|client| client.to_string()))?;
         let mut watched = self.watched.lock().await;
         // Bring `position` to now; what is handed out from then on is what this watch has to get.
         if watched.contents.is_empty() {
@@ -145,7 +152,7 @@ pub(crate) struct Watch {
     missed: Option<Missed>,
     comments: broadcast::Receiver<Comment>,
     shutdown: Shutdown,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Watch {

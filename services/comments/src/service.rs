@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use malla_contracts::malla::comments::v1 as proto;
 use malla_contracts::malla::comments::v1::comments_service_server::CommentsService;
-use malla_runtime::page;
 use malla_runtime::shutdown::Shutdown;
+use malla_runtime::{client, page};
 use malla_storage::database::timestamp;
 use tonic::{Request, Response, Status};
 
@@ -74,10 +74,11 @@ impl CommentsService for Service {
         &self,
         request: Request<proto::WatchCommentsRequest>,
     ) -> Result<Response<Self::WatchCommentsStream>, Status> {
+        let client = client::of(request.metadata().as_ref());
         let proto::WatchCommentsRequest { content_id, after_id } = request.into_inner();
         rules::content_id(&content_id).map_err(Error::from)?;
         let after = rules::position(&after_id).map_err(Error::from)?;
-        let watch = self.feed.watch(&content_id, after).await?;
+        let watch = self.feed.watch(client, &content_id, after).await?;
         let responses = stream::unfold(Some(watch), |watch| async {
             let mut watch = watch?;
             match watch.next().await {

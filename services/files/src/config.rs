@@ -22,6 +22,8 @@ pub struct Config {
     pub files_max: u64,
     /// Uploads going on at the same time: 1 to 1000; more are refused. Default 8.
     pub uploads_max: usize,
+    /// Those of one user: 1 to 1000. Default 4.
+    pub uploads_per_user_max: usize,
 }
 
 impl Default for Config {
@@ -32,6 +34,7 @@ impl Default for Config {
             folder_bytes_max: 1 << 30,
             files_max: 10_000,
             uploads_max: 8,
+            uploads_per_user_max: 4,
         }
     }
 }
@@ -43,6 +46,7 @@ impl Config {
             ("folder_bytes_max", self.folder_bytes_max, 1..=1 << 50),
             ("files_max", self.files_max, 1..=1_000_000),
             ("uploads_max", self.uploads_max as u64, 1..=1_000),
+            ("uploads_per_user_max", self.uploads_per_user_max as u64, 1..=1_000),
         ];
         config::check_ranges("files", ranges)
     }

@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use malla_runtime::status;
+use malla_runtime::{places, status};
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 
 /// Why a call failed. Texts are paths as the client gave them.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +28,10 @@ pub(crate) enum Error {
     FolderFull(u64),
     #[error("there may be at most {0} files and folders; delete some first")]
     TooManyFiles(u64),
-    #[error("the service is at its limit of uploads")]
-    TooManyUploads,
+    #[error("too many uploads: {0}")]
+    TooManyUploads(#[from] places::Full),
+    #[error("the upload came too slowly: less than {bytes} bytes within {} s", within.as_secs())]
+    TooSlow { bytes: usize, within: Duration },
     #[error("files: {0}")]
     Io(#[from] io::Error),
 }
@@ -43,7 +46,13 @@ impl From<Error> for Status {
                 Self::failed_precondition(text)
             }
             Error::FileTooLarge(_) | Error::FolderFull(_) | Error::TooManyFiles(_) => Self::resource_exhausted(text),
-            Error::TooManyUploads => status::exhausted(text, Duration::from_secs(1)),
+            // Not DEADLINE_EXCEEDED: that would look like a service that hangs.
+            Error::TooSlow { .. } => {
+                let mut status = Self::aborted(text);
+                status.metadata_mut().insert("x-http-code", MetadataValue::from_static("408"));
+                status
+            }
+            Error::TooManyUploads(_) => status::exhausted(text, Duration::from_secs(1)),
             Error::Io(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 Self::resource_exhausted("the disk is full")
             }

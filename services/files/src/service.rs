@@ -1,16 +1,19 @@
 //! `malla.files.v1` in terms of the domain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use malla_contracts::google::api::HttpBody;
 use malla_contracts::malla::files::v1 as proto;
 use malla_contracts::malla::files::v1::files_service_server::FilesService;
+use malla_runtime::auth::Caller;
+use malla_runtime::places::Places;
 use malla_runtime::{page, status};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::config::Config;
@@ -23,18 +26,20 @@ const PAGE_SIZE_MAX: u32 = 1_000;
 const NAMES_MAX: usize = 10_000;
 /// Bytes of a file sent at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// What has to come of an upload while this long is waited for it: who sends less has a place that others need.
+const PACE: (usize, Duration) = (10 * 1024, Duration::from_secs(10));
 
 /// The gRPC service.
 #[derive(Debug)]
 pub(crate) struct Service {
     folder: Arc<Folder>,
     file_bytes_max: u64,
-    uploads: Arc<Semaphore>,
+    uploads: Places,
 }
 
 impl Service {
     pub(crate) fn new(folder: Arc<Folder>, config: &Config) -> Self {
-        let uploads = Arc::new(Semaphore::new(config.uploads_max));
+        let uploads = Places::new(config.uploads_max, config.uploads_per_user_max);
         Self { folder, file_bytes_max: config.file_bytes_max, uploads }
     }
 
@@ -50,20 +55,22 @@ impl Service {
     /// Stores the file that comes in pieces.
     async fn receive(
         &self,
+        user: Option<String>,
         mut pieces: impl Stream<Item = Result<proto::UploadFileRequest, Status>> + Send + Unpin,
     ) -> Result<Entry, Status> {
         let first = pieces.next().await.transpose()?;
         let first = first.ok_or_else(|| status::invalid("path", "must be in the first message, but none came"))?;
         let path = FilePath::entry(&first.path).map_err(Error::from)?;
-        let place = self.uploads.clone().try_acquire_owned().map_err(|_| Error::TooManyUploads)?;
+        let place = self.uploads.take(user).map_err(Error::from)?;
         let mut upload = Upload::begin(self.folder.clone(), self.file_bytes_max, place).await?;
-        let mut next = Some(first);
+        let (mut next, mut pace) = (Some(first), Pace::default());
         while let Some(piece) = next {
             if !piece.path.is_empty() && piece.path != path.as_str() {
                 return Err(status::invalid("path", "must be empty or the same as in the first message"));
             }
-            upload.write(&piece.content.unwrap_or_default().data).await?;
-            next = pieces.next().await.transpose()?;
+            let data = piece.content.unwrap_or_default().data;
+            upload.write(&data).await?;
+            next = pace.keep(data.len(), pieces.next()).await?.transpose()?;
         }
         Ok(upload.finish(path).await?)
     }
@@ -120,7 +127,8 @@ impl FilesService for Service {
         &self,
         request: Request<Streaming<proto::UploadFileRequest>>,
     ) -> Result<Response<proto::UploadFileResponse>, Status> {
-        let entry = self.receive(request.into_inner()).await?;
+        let user = Caller::user(&request)?.sub;
+        let entry = self.receive(Some(user), request.into_inner()).await?;
         Ok(Response::new(proto::UploadFileResponse { file: Some(file(entry)) }))
     }
 
@@ -131,6 +139,28 @@ impl FilesService for Service {
         let path = FilePath::entry(&request.into_inner().path).map_err(Error::from)?;
         self.on_folder(move |folder| folder.delete(&path)).await?;
         Ok(Response::new(proto::DeleteFileResponse {}))
+    }
+}
+
+/// How fast an upload comes. Only the time that is spent waiting for it counts, not that of a slow disk.
+#[derive(Debug, Default)]
+struct Pace {
+    bytes: usize,
+    waited: Duration,
+}
+
+impl Pace {
+    /// Waits for what is next, after so many bytes have come.
+    async fn keep<T>(&mut self, bytes: usize, next: impl Future<Output = T>) -> Result<T, Error> {
+        let (bytes_min, within) = PACE;
+        self.bytes += bytes;
+        if self.bytes >= bytes_min {
+            *self = Self::default();
+        }
+        let began = Instant::now();
+        let next = tokio::time::timeout(within.saturating_sub(self.waited), next).await;
+        self.waited += began.elapsed();
+        next.map_err(|_| Error::TooSlow { bytes: bytes_min, within })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use malla_runtime::places::Place;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub(crate) struct Upload {
     file: File,
     size_bytes: u64,
     file_bytes_max: u64,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// A hidden file that is removed when dropped, unless it has got another name.
@@ -35,11 +35,7 @@ impl Drop for Hidden {
 }
 
 impl Upload {
-    pub(crate) async fn begin(
-        folder: Arc<Folder>,
-        file_bytes_max: u64,
-        place: OwnedSemaphorePermit,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn begin(folder: Arc<Folder>, file_bytes_max: u64, place: Place) -> Result<Self, Error> {
         let hidden = Hidden { folder, name: format!("{HIDDEN_PREFIX}{}", Uuid::new_v4()) };
         let (hidden, file) = blocking(move || {
             let file = hidden.folder.create_hidden(&hidden.name)?;

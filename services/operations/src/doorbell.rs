@@ -14,7 +14,7 @@ mod tests;
 /// A doorbell that any number of workers listen to; each ring is heard by one of them.
 #[async_trait]
 pub(crate) trait Doorbell: Send + Sync {
-    /// Rings for an operation. Once this is `Ok`, the ring will be heard, even if it has to wait.
+    /// Rings for an operation. Once this is `Ok`, the ring waits to be heard, or a later look into the store takes its place.
     async fn ring(&self, id: &str) -> Result<(), Unheard>;
 
     /// Waits for a ring.

@@ -23,6 +23,8 @@ pub struct Config {
     pub retention_ms: i64,
     /// Streams of messages at a time: 1 to 10000. Default 100.
     pub subscribers_max: usize,
+    /// Those of one user: 1 to 10000. Default 25.
+    pub subscribers_per_user_max: usize,
     /// Where the messages are stored, unless in Redis.
     pub database: database::Config,
     /// Where they are stored instead, with `redis.url`.
@@ -69,6 +71,7 @@ impl Default for Config {
             receives_max: 5,
             retention_ms: 345_600_000,
             subscribers_max: 100,
+            subscribers_per_user_max: 25,
             database: database::Config::default(),
             redis: Redis::default(),
         }
@@ -86,7 +89,11 @@ impl Config {
             ("retention_ms", self.retention_ms, 60_000..=1_209_600_000),
         ];
         config::check_ranges("queue", ranges)?;
-        config::check_ranges("queue", [("subscribers_max", self.subscribers_max, 1..=10_000)])?;
+        let ranges = [
+            ("subscribers_max", self.subscribers_max, 1..=10_000),
+            ("subscribers_per_user_max", self.subscribers_per_user_max, 1..=10_000),
+        ];
+        config::check_ranges("queue", ranges)?;
         config::check_ranges("queue.redis", [("replicas_min", self.redis.replicas_min, 0..=5)])?;
         self.redis.connection().check("queue")?;
         self.database.check("queue")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use malla_runtime::status;
+use malla_runtime::{places, status};
 use malla_storage::{database, keyed, redis};
 use sea_orm::DbErr;
 use tonic::Status;
@@ -34,8 +34,8 @@ pub(crate) enum Error {
     KeySwept,
     #[error("the receipt does not hold message {id:?}, or its lease has ended; receive the message again")]
     Stale { id: String },
-    #[error("too many consumers are subscribed; receive, or come again later")]
-    TooManySubscribers,
+    #[error("too many streams of messages: {0}; receive, or come again later")]
+    TooManySubscribers(#[from] places::Full),
     #[error("the service is stopping; subscribe again")]
     Draining,
     #[error("the store does not answer")]
@@ -60,7 +60,7 @@ impl From<Error> for Status {
             Error::Invalid(invalid) => invalid.into(),
             // No time to come again: the same message will never fit.
             Error::MessageTooLong { .. } => Self::resource_exhausted(error.to_string()),
-            Error::QueueFull { .. } | Error::TooManyQueues { .. } | Error::TooManySubscribers => {
+            Error::QueueFull { .. } | Error::TooManyQueues { .. } | Error::TooManySubscribers(_) => {
                 status::exhausted(error.to_string(), ROOM_AFTER)
             }
             Error::TooManyKeys { .. } => status::exhausted(error.to_string(), FORGOTTEN_AFTER),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use malla_contracts::descriptors;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueServiceServer;
 use malla_runtime::module::{Context, Module, Running, StartError};
+use malla_runtime::places::Places;
 use malla_storage::database::{self, Store};
 use malla_storage::keyed::Answers;
 use malla_storage::sweeper;
@@ -55,7 +56,7 @@ impl Module for Queue {
     }
 
     async fn start(config: Config, context: Context) -> Result<Running, StartError> {
-        let subscribers_max = config.subscribers_max;
+        let places = Places::new(config.subscribers_max, config.subscribers_per_user_max);
         let (messages, place, probe, answers): (Arc<dyn Messages>, _, _, _) = if config.redis.connection().is_set() {
             let fail = |error| format!("the Redis of queue.redis.url cannot be used: {error}");
             let redis = Redis::open(config, None).await.map_err(fail)?;
@@ -74,7 +75,7 @@ impl Module for Queue {
             async move { messages.sweep().await }
         };
         tokio::spawn(sweeper::run("messages", context.shutdown.clone(), sweep));
-        let service = QueueServiceServer::new(service::Service::new(messages, subscribers_max, context.shutdown));
+        let service = QueueServiceServer::new(service::Service::new(messages, places, context.shutdown));
         let routes = match answers {
             Some(answers) => Routes::new(answers.around(service)),
             None => Routes::new(service),

@@ -2,6 +2,7 @@
 
 mod m001_messages;
 mod m002_key_counts;
+mod m003_arrived;
 
 use sea_orm_migration::prelude::*;
 
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m001_messages::Migration),
             Box::new(malla_storage::keyed::Migration),
             Box::new(m002_key_counts::Migration),
+            Box::new(m003_arrived::Migration),
         ]
     }
 }

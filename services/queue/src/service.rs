@@ -8,6 +8,7 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use malla_contracts::malla::queue::v1 as proto;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueService;
 use malla_runtime::page;
+use malla_runtime::places::Places;
 use malla_runtime::shutdown::Shutdown;
 use malla_runtime::status::invalid;
 use malla_storage::database::timestamp;
@@ -15,7 +16,7 @@ use malla_storage::{keyed, wait};
 use prost::Message as _;
 use prost_types::Value;
 use prost_types::value::Kind;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -35,13 +36,13 @@ pub(crate) struct Service {
     /// Rung when something may have changed for those who wait in this process.
     bells: Arc<Bells>,
     /// One for each stream.
-    places: Arc<Semaphore>,
+    places: Places,
     shutdown: Shutdown,
 }
 
 impl Service {
-    pub(crate) fn new(messages: Arc<dyn Messages>, subscribers_max: usize, shutdown: Shutdown) -> Self {
-        Self { messages, bells: Arc::default(), places: Arc::new(Semaphore::new(subscribers_max)), shutdown }
+    pub(crate) fn new(messages: Arc<dyn Messages>, places: Places, shutdown: Shutdown) -> Self {
+        Self { messages, bells: Arc::default(), places, shutdown }
     }
 
     fn bell(&self, queue: &str) -> &Notify {
@@ -106,6 +107,7 @@ impl QueueService for Service {
         &self,
         request: Request<proto::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let owner = keyed::owner(request.extensions().get());
         let proto::SubscribeRequest { queue, visibility_ms, max_in_flight } = request.into_inner();
         let subscription = Subscription {
             queue: rules::queue(queue)?,
@@ -117,7 +119,7 @@ impl QueueService for Service {
             in_flight: Vec::new(),
             leased: VecDeque::new(),
             leased_until: Instant::now(),
-            _place: self.places.clone().try_acquire_owned().map_err(|_| Error::TooManySubscribers)?,
+            _place: self.places.take(Some(owner)).map_err(Error::from)?,
         };
         let response = |message| Ok(proto::SubscribeResponse { message: Some(leased(message?)?) });
         Ok(Response::new(subscription.run().map(move |message| response(message).map_err(Error::into)).boxed()))

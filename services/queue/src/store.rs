@@ -72,7 +72,7 @@ impl Durability {
     }
 }
 
-/// All queues. Every change is atomic.
+/// All queues. Every change of a message is atomic; what is done to any number of them goes in steps.
 #[async_trait]
 pub(crate) trait Messages: Send + Sync {
     /// Appends a message and returns its id; the first one's id when the key tells that it was pushed before.

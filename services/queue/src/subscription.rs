@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, Stream};
+use malla_runtime::places::Place;
 use malla_runtime::shutdown::Shutdown;
 use malla_storage::wait;
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::bells::Bells;
@@ -34,7 +34,7 @@ pub(crate) struct Subscription {
     pub(crate) leased: VecDeque<Message>,
     /// When their leases end, at the earliest. By this process's clock: the store's may be another.
     pub(crate) leased_until: Instant,
-    pub(crate) _place: OwnedSemaphorePermit,
+    pub(crate) _place: Place,
 }
 
 impl Subscription {

@@ -4,6 +4,7 @@
 
 pub mod auth;
 pub mod call;
+pub mod client;
 pub mod codec;
 pub mod config;
 pub mod decimal;
@@ -13,6 +14,7 @@ pub mod health;
 pub mod link;
 pub mod module;
 pub mod page;
+pub mod places;
 pub mod policy;
 pub mod server;
 pub mod shutdown;

@@ -1,8 +1,7 @@
 //! What services keep their data in: a database each, or Redis; and caches in front of it.
 //!
 //! Opens, limits, watches and sweeps stores, waits for what happens in them, and keeps the answers of calls that may come
-//! again. What else is in them, only
-//! the services know.
+//! again. What else is in them, only the services know.
 
 pub mod cache;
 pub mod database;

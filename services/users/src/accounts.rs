@@ -1,5 +1,6 @@
 //! Opening an account, logging in, reading an account back. Knows nothing of tokens.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -20,7 +21,7 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     pub(crate) fn new(database: Database, config: &Config) -> Result<Self, Error> {
-        let throttle = Throttle::new(config.throttled_names_max as usize);
+        let throttle = Throttle::new(config.failed_logins_per_ip_max, config.throttled_names_max as usize);
         Ok(Self { database, passwords: Passwords::new(config)?, throttle })
     }
 
@@ -34,21 +35,21 @@ impl Accounts {
 
     /// Tells whose username and password these are. Answers and takes its time in the same way whether or not the
     /// user exists.
-    pub(crate) async fn login(&self, username: &str, password: String) -> Result<User, Error> {
+    pub(crate) async fn login(&self, address: Option<IpAddr>, username: &str, password: String) -> Result<User, Error> {
         // Nobody's, and not worth remembering or hashing.
         if username.chars().count() > USERNAME_CHARS_MAX || password.chars().count() > PASSWORD_CHARS_MAX {
             return Err(Error::WrongLogin);
         }
         let name = folded(username);
-        self.throttle.admit(&name, Instant::now()).map_err(Error::Throttled)?;
+        self.throttle.admit(address, &name, Instant::now()).map_err(Error::Throttled)?;
         let user = self.database.user_by_name(username).await?;
         let stored = user.as_ref().map(|user| user.password_hash.clone());
         let verdict = self.passwords.verify(password, stored).await?;
         let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
-            self.throttle.failed(&name, Instant::now());
+            self.throttle.failed(address, &name, Instant::now());
             return Err(Error::WrongLogin);
         };
-        self.throttle.succeeded(&name);
+        self.throttle.succeeded(address, &name, Instant::now());
         if let Verdict::Outdated(hash) = verdict {
             self.database.replace_hash(&user, hash).await?;
         }

@@ -16,7 +16,11 @@ pub struct Config {
     pub registrations_waiting_max: u32,
     /// How long one of them waits before it is refused, in milliseconds: 0 to 10000. Default 1000.
     pub hash_wait_ms: u32,
-    /// Names whose failed logins are remembered: 1 to 1000000. Default 10000.
+    /// Failed logins of one client within a minute, an IPv4 address or an IPv6 network of 64 bits: 1 to 1000000; then it has
+    /// to wait. Raise it where the edge is behind a proxy, whose clients all have its address. Default 20.
+    pub failed_logins_per_ip_max: u32,
+    /// Names whose failed logins are remembered, as many clients, and as many names at a client: 1 to 1000000. Default
+    /// 10000.
     pub throttled_names_max: u32,
     /// Where accounts, keys and revocations are stored.
     pub database: database::Config,
@@ -29,6 +33,7 @@ impl Default for Config {
             logins_waiting_max: 32,
             registrations_waiting_max: 8,
             hash_wait_ms: 1_000,
+            failed_logins_per_ip_max: 20,
             throttled_names_max: 10_000,
             database: database::Config::default(),
         }
@@ -42,6 +47,7 @@ impl Config {
             ("logins_waiting_max", self.logins_waiting_max, 0..=1_000),
             ("registrations_waiting_max", self.registrations_waiting_max, 0..=1_000),
             ("hash_wait_ms", self.hash_wait_ms, 0..=10_000),
+            ("failed_logins_per_ip_max", self.failed_logins_per_ip_max, 1..=1_000_000),
             ("throttled_names_max", self.throttled_names_max, 1..=1_000_000),
         ];
         config::check_ranges("users", ranges)?;

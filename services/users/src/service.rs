@@ -6,6 +6,7 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use malla_contracts::malla::users::v1 as proto;
 use malla_contracts::malla::users::v1::users_service_server::UsersService;
 use malla_runtime::auth::{self, Caller};
+use malla_runtime::client;
 use malla_runtime::shutdown::Shutdown;
 use malla_runtime::status;
 use malla_storage::database::timestamp;
@@ -45,8 +46,9 @@ impl UsersService for Service {
     }
 
     async fn login(&self, request: Request<proto::LoginRequest>) -> Result<Response<proto::LoginResponse>, Status> {
+        let address = client::of(request.metadata().as_ref());
         let proto::LoginRequest { username, password } = request.into_inner();
-        let user = self.accounts.login(&username, password).await?;
+        let user = self.accounts.login(address, &username, password).await?;
         let (token, seconds) = self.tokens.issue(&user).await?;
         Ok(Response::new(proto::LoginResponse { token, expire_time: Some(Timestamp { seconds, nanos: 0 }) }))
     }

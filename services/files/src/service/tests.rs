@@ -26,7 +26,7 @@ async fn download(service: &Service, path: &str) -> Result<Vec<HttpBody>, Status
 async fn an_upload_takes_its_path_from_the_first_message() {
     let (_dir, service) = service(&Config::default());
     let pieces = [piece("a.csv", "one,"), piece("", "two"), piece("a.csv", "\n")];
-    let stored = file(service.receive(stream::iter(pieces)).await.expect("stored"));
+    let stored = file(service.receive(None, stream::iter(pieces)).await.expect("stored"));
     let facts = (stored.path.as_str(), stored.name.as_str(), stored.size_bytes, stored.media_type.as_str());
     assert_eq!(facts, ("a.csv", "a.csv", 8, "text/csv; charset=utf-8"));
     let request = Request::new(proto::GetFileRequest { path: "a.csv".to_owned() });
@@ -47,7 +47,7 @@ async fn a_bad_upload_is_refused_and_leaves_nothing() {
         (vec![piece("a", "x"), cut()], Code::Cancelled),
     ];
     for (at, (pieces, code)) in rows.into_iter().enumerate() {
-        assert_eq!(service.receive(stream::iter(pieces)).await.expect_err("refused").code(), code, "row {at}");
+        assert_eq!(service.receive(None, stream::iter(pieces)).await.expect_err("refused").code(), code, "row {at}");
         assert_eq!(on_disk(&dir), [""; 0], "row {at}");
     }
 }
@@ -61,17 +61,66 @@ async fn uploads_at_once_are_limited() {
         Some((piece("slow", &char::from(byte).to_string()), pieces))
     });
     tokio::io::AsyncWriteExt::write_u8(&mut sender, b'x').await.expect("sent");
-    let (slow, second) = tokio::join!(service.receive(Box::pin(slow)), async {
-        while service.uploads.available_permits() > 0 {
+    let (slow, second) = tokio::join!(service.receive(None, Box::pin(slow)), async {
+        while service.uploads.take(None).is_ok() {
             tokio::task::yield_now().await;
         }
-        let refused = service.receive(stream::iter([piece("second", "x")])).await;
+        let refused = service.receive(None, stream::iter([piece("second", "x")])).await;
         drop(sender);
         refused
     });
     assert_eq!(slow.expect("stored").size_bytes, 1);
     assert_eq!(second.expect_err("refused").code(), Code::ResourceExhausted);
-    service.receive(stream::iter([piece("third", "x")])).await.expect("a free place");
+    service.receive(None, stream::iter([piece("third", "x")])).await.expect("a free place");
+}
+
+#[tokio::test]
+async fn one_user_has_a_share_of_the_uploads() {
+    let (_dir, service) = service(&Config { uploads_max: 2, uploads_per_user_max: 1, ..Config::default() });
+    let (ana, eva) = (|| Some("ana".to_owned()), Some("eva".to_owned()));
+    let stalled = stream::iter([piece("stalled", "x")]).chain(stream::pending());
+    let others = async {
+        let refused = loop {
+            match service.receive(ana(), stream::iter([piece("second", "x")])).await {
+                Err(refused) => break refused,
+                Ok(_) => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        service.receive(eva, stream::iter([piece("eva", "x")])).await
+    };
+    tokio::select! {
+        ended = service.receive(ana(), stalled) => panic!("{ended:?}"),
+        stored = others => drop(stored.expect("room for another user")),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_trickles_is_ended_and_a_slow_one_is_not() {
+    // Bytes in a piece, seconds to each: the first burst earns no rest.
+    let rows = [(1, 1, false), (1, 4, false), (1_000, 1, false), (1_200, 1, true), (64 << 10, 9, true)];
+    for (bytes, seconds, kept) in rows {
+        let (dir, service) = service(&Config::default());
+        tokio::time::pause();
+        let mut data = "x".repeat(1 << 20);
+        let pieces = stream::unfold(0, |sent| async move {
+            tokio::time::sleep(Duration::from_secs(if sent == 0 { 0 } else { seconds })).await;
+            (sent < 20).then_some(((), sent + 1))
+        });
+        let pieces = pieces.map(|()| {
+            let next = piece("slow", &data);
+            data.truncate(bytes);
+            next
+        });
+        let received = service.receive(None, Box::pin(pieces)).await;
+        tokio::time::resume();
+        let code = received.err().map(|status| {
+            assert_eq!(status.metadata().get("x-http-code").expect("a status of HTTP"), "408");
+            status.code()
+        });
+        assert_eq!(code, (!kept).then_some(Code::Aborted), "{bytes} bytes in {seconds} s");
+        assert_eq!(on_disk(&dir).len(), usize::from(kept));
+    }
 }
 
 #[tokio::test]

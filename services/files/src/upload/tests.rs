@@ -2,14 +2,14 @@ use std::fs;
 use std::io::Read as _;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use malla_runtime::places::Places;
 
 use super::*;
 use crate::config::Config;
 use crate::store::tests::{empty, on_disk, path};
 
 async fn upload(folder: &Arc<Folder>, to: &str, pieces: &[&str]) -> Result<Entry, Error> {
-    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("free");
+    let place = Places::new(1, 1).take(None).expect("free");
     let mut upload = Upload::begin(folder.clone(), 10, place).await?;
     for piece in pieces {
         upload.write(piece.as_bytes()).await?;
@@ -34,7 +34,7 @@ async fn nothing_is_seen_before_the_end_and_a_reader_keeps_what_was_replaced() {
     let folder = Arc::new(folder);
     upload(&folder, "x", &["old"]).await.expect("stored");
     let mut reader = folder.read(&path("x")).expect("opened");
-    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("free");
+    let place = Places::new(1, 1).take(None).expect("free");
     let mut new = Upload::begin(folder.clone(), 10, place).await.expect("begun");
     new.write(b"newer").await.expect("written");
     assert_eq!(folder.names(&path(""), None, 10).expect("names"), ["x"]);
@@ -57,7 +57,7 @@ async fn an_upload_that_fails_or_is_left_leaves_nothing() {
     assert!(matches!(upload(&folder, "x/y", &["1"]).await, Err(Error::TooManyFiles(3))));
     assert!(matches!(upload(&folder, "a", &["1"]).await, Err(Error::IsFolder(_))));
     assert!(matches!(upload(&folder, "a/b/c", &["1"]).await, Err(Error::ThroughFile(_))));
-    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("free");
+    let place = Places::new(1, 1).take(None).expect("free");
     let mut left = Upload::begin(folder.clone(), 10, place).await.expect("begun");
     left.write(b"half").await.expect("written");
     drop(left);

@@ -82,7 +82,7 @@ impl From<Model> for Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub(crate) enum State {
-    /// Accepted, not yet begun.
+    /// Accepted, and not under way: not begun, or between two attempts.
     #[sea_orm(string_value = "queued")]
     Queued,
     /// Being carried out.
@@ -91,7 +91,7 @@ pub(crate) enum State {
     /// Ended, with a response or an error.
     #[sea_orm(string_value = "done")]
     Done,
-    /// Cancelled before it began.
+    /// Cancelled while queued.
     #[sea_orm(string_value = "cancelled")]
     Cancelled,
 }

@@ -109,8 +109,7 @@ impl Calls {
     async fn take_due(&self, methods: Condition, limit: u64) -> Result<Vec<String>, Error> {
         let now = (self.clock)();
         let due = due(now).add(Column::RungMs.lte(now - RING_AGAIN_MS)).add(methods);
-        let longest = entity::Entity::find().select_only().column(Column::Id).filter(due.clone());
-        let longest = longest.order_by_asc(Column::NextAttemptMs).order_by_asc(Column::Id).limit(limit).into_query();
+        let longest = longest(due.clone(), limit).into_query();
         let mut rung = entity::Entity::update_many()
             .col_expr(Column::RungMs, Expr::value(now))
             .filter(Column::Id.in_subquery(longest))
@@ -136,19 +135,27 @@ impl Calls {
 
     /// Counts the calls that have not ended.
     pub(crate) async fn stats(&self) -> Result<Stats, Error> {
-        let count =
-            |state: State| -> Expr { Expr::case(Condition::all().add(Column::State.eq(state)), Expr::value(1)).into() };
-        let counted = entity::Entity::find()
-            .select_only()
-            .expr_as(count(State::Queued).count(), "queued")
-            .expr_as(count(State::Running).count(), "running")
-            .expr_as(Expr::value((self.clock)()).sub(Expr::col(Column::CreatedMs)).max(), "oldest_ms")
-            .filter(Column::State.is_in(State::UNFINISHED))
-            .into_model()
-            .one(&self.store.connection)
-            .await?;
+        let counted = counted((self.clock)()).into_model().one(&self.store.connection).await?;
         Ok(counted.unwrap_or_default())
     }
+}
+
+/// [`Stats`] at a time.
+fn counted(now: i64) -> Select<entity::Entity> {
+    let count =
+        |state: State| -> Expr { Expr::case(Condition::all().add(Column::State.eq(state)), Expr::value(1)).into() };
+    entity::Entity::find()
+        .select_only()
+        .expr_as(count(State::Queued).count(), "queued")
+        .expr_as(count(State::Running).count(), "running")
+        .expr_as(Expr::value(now).sub(Expr::col(Column::CreatedMs)).max(), "oldest_ms")
+        .filter(Column::State.is_in(State::UNFINISHED))
+}
+
+/// The ids of those among `which` that are due for the longest.
+fn longest(which: Condition, limit: u64) -> Select<entity::Entity> {
+    let ids = entity::Entity::find().select_only().column(Column::Id).filter(which);
+    ids.order_by_asc(Column::NextAttemptMs).order_by_asc(Column::Id).limit(limit)
 }
 
 /// Calls of a service.

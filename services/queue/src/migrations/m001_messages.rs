@@ -91,7 +91,7 @@ impl MigrationTrait for Migration {
         for table in [messages, queues, keys, acks] {
             manager.create_table(table).await?;
         }
-        // Finds the oldest ready messages, and counts them without touching a row.
+        // Finds the oldest ready messages, past those whose time is to come: replaced since.
         let in_order = Index::create()
             .name("messages_in_order")
             .table(Messages::Table)

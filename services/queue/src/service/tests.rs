@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures_util::FutureExt as _;
 use malla_contracts::malla::queue::v1::queue_service_client::QueueServiceClient;
 use malla_contracts::malla::queue::v1::queue_service_server::QueueServiceServer;
+use malla_runtime::auth::{Caller, Claims};
 use malla_runtime::module::Context;
 use malla_storage::keyed::Answers;
 use malla_storage::testing::Place;
@@ -18,7 +19,7 @@ use crate::store::tests::{Bench, bench, redis};
 
 async fn service(config: Config) -> (Service, Bench) {
     let bench = bench(config).await;
-    (Service::new(bench.messages.clone(), 1, Shutdown::default()), bench)
+    (Service::new(bench.messages.clone(), Places::new(1, 1), Shutdown::default()), bench)
 }
 
 fn string(text: &str) -> Value {
@@ -78,7 +79,7 @@ fn keyed<T>(message: T) -> Request<T> {
 #[tokio::test]
 async fn in_redis_a_push_has_a_key_and_what_cannot_keep_its_answer_refuses_one() {
     let Some(bench) = redis(Config::default()).await else { return };
-    let service = Service::new(bench.messages.clone(), 1, Shutdown::default());
+    let service = Service::new(bench.messages.clone(), Places::new(1, 1), Shutdown::default());
     let push = || proto::PushRequest { body: Some(string("x")), ..proto::PushRequest::default() };
     let first = service.push(keyed(push())).await.expect("room").into_inner();
     assert_eq!(service.push(keyed(push())).await.expect("the same").into_inner(), first);
@@ -162,7 +163,7 @@ async fn a_keyed_receiver_that_got_nothing_lets_others_push_while_it_waits() {
     };
     let messages = Arc::new(Sql::new(store.clone(), Config::default(), Arc::new(clock)));
     messages.push("default", Body::new(Some(&string("later"))).expect("a body"), None, 1_000).await.expect("room");
-    let service = Service::new(messages.clone(), 1, Shutdown::default());
+    let service = Service::new(messages.clone(), Places::new(1, 1), Shutdown::default());
     let answers = Answers::of::<Queue>(&store, &context).expect("descriptors");
     let client = QueueServiceClient::new(answers.around(QueueServiceServer::new(service)));
 
@@ -243,6 +244,20 @@ async fn a_stream_leases_as_many_as_it_may_have_and_goes_on_when_one_is_settled(
 }
 
 #[tokio::test]
+async fn one_user_has_a_share_of_the_streams() {
+    let bench = bench(Config::default()).await;
+    let service = Service::new(bench.messages.clone(), Places::new(3, 2), Shutdown::default());
+    let subscribe = async |sub: &str| {
+        let mut request = Request::new(proto::SubscribeRequest::default());
+        request.extensions_mut().insert(Caller::User(Claims { sub: sub.into(), ..Claims::default() }));
+        service.subscribe(request).await.map_err(|status| status.code())
+    };
+    let _streams = [subscribe("mallory").await.expect("a stream"), subscribe("mallory").await.expect("a stream")];
+    assert_eq!(subscribe("mallory").await.err(), Some(Code::ResourceExhausted));
+    let _other = subscribe("ana").await.expect("a stream");
+}
+
+#[tokio::test]
 async fn a_stream_hands_out_no_message_whose_lease_has_ended() {
     let (service, bench) = service(Config::default()).await;
     for text in ["x", "y", "z"] {
@@ -265,7 +280,7 @@ async fn a_stream_hands_out_no_message_whose_lease_has_ended() {
 async fn what_a_broken_stream_has_not_handed_out_is_there_at_once_as_if_never_received() {
     let benches = [Some(bench(Config::default()).await), redis(Config::default()).await];
     for bench in benches.into_iter().flatten() {
-        let service = Service::new(bench.messages.clone(), 1, Shutdown::default());
+        let service = Service::new(bench.messages.clone(), Places::new(1, 1), Shutdown::default());
         for text in ["x", "y", "z"] {
             push(&service, Some(string(text))).await.expect("room");
         }

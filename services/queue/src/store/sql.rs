@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 use malla_runtime::page;
-use malla_storage::database::{Clock, Store};
+use malla_storage::database::{Clock, Store, Transaction};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Func;
 use sea_orm::{
@@ -25,14 +25,16 @@ pub(super) mod memory;
 mod room;
 pub(super) mod select;
 
-use entity::messages::Column::{Attempts, Id, IsFinal, PushedMs, Queue, Receipt, Seq, VisibleMs};
+use entity::messages::Column::{Arrived, Attempts, Id, IsFinal, PushedMs, Queue, Receipt, Seq, VisibleMs};
 use entity::{acks, keys, messages, queues};
-use select::{Selected, dead, leased, locked, longest_visible, oldest, ready};
+use select::{Selected, arrived, arriving, dead, leased, locked, longest_visible, oldest, places, ready};
 
 /// Messages removed in one transaction of a sweep, so that others get their turn.
 pub(super) const SWEEP_MAX: usize = 100;
 /// Dead letters made ready in one statement of a redrive, for the same reason.
 pub(super) const REDRIVE_MAX: u64 = 500;
+/// Messages noted to have arrived at a time, for the same reason.
+pub(super) const ARRIVE_MAX: u64 = 100;
 
 /// All queues.
 pub(crate) struct Sql {
@@ -44,6 +46,19 @@ pub(crate) struct Sql {
 impl Sql {
     pub(crate) fn new(store: Store, config: Config, clock: Clock) -> Self {
         Self { store, config, clock }
+    }
+
+    /// Notes of all dead letters that they are.
+    async fn bury(&self, queue: &str) -> Result<(), Error> {
+        while any(&self.store.connection, arriving(queue, true, (self.clock)())).await? {
+            let transaction = self.store.begin().await?;
+            let buried = arrive(&transaction, queue, true, (self.clock)()).await?;
+            transaction.commit().await?;
+            if buried < ARRIVE_MAX {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -72,6 +87,7 @@ impl Messages for Sql {
             attempts: Set(0),
             is_final: Set(false),
             body: Set(body.encoded),
+            arrived: Set(delay_ms == 0),
         };
         messages::Entity::insert(row).exec_without_returning(&transaction).await?;
         transaction.commit().await?;
@@ -79,13 +95,13 @@ impl Messages for Sql {
     }
 
     async fn pop(&self, queue: &str) -> Result<Option<Message>, Error> {
-        let oldest = || oldest(ready(queue, (self.clock)()), 1);
         // Whoever asks an empty queue again and again must not hold up those who fill it.
-        if fitting(&self.store.connection, oldest(), 0).await?.is_empty() {
+        if !any(&self.store.connection, ready(queue, (self.clock)())).await? {
             return Ok(None);
         }
         let transaction = self.store.begin().await?;
-        let popped = room::remove(&transaction, locked(oldest())).await?.pop();
+        arrive(&transaction, queue, false, (self.clock)()).await?;
+        let popped = room::remove(&transaction, locked(oldest(arrived(queue, false), 1))).await?.pop();
         // Others were quicker. A transaction committed for nothing would, in a keyed call, be kept open to its end.
         if popped.is_some() {
             transaction.commit().await?;
@@ -94,14 +110,14 @@ impl Messages for Sql {
     }
 
     async fn receive(&self, queue: &str, limit: u64, visibility_ms: i64) -> Result<Vec<Message>, Error> {
-        let oldest = |now| oldest(ready(queue, now), limit);
         // As in `pop`: those who wait look four times a second.
-        if fitting(&self.store.connection, oldest((self.clock)()), 0).await?.is_empty() {
+        if !any(&self.store.connection, ready(queue, (self.clock)())).await? {
             return Ok(Vec::new());
         }
         let transaction = self.store.begin().await?;
         let now = (self.clock)();
-        let chosen = fitting(&transaction, locked(oldest(now)), 0).await?;
+        arrive(&transaction, queue, false, now).await?;
+        let chosen = fitting(&transaction, locked(oldest(arrived(queue, false), limit)), 0).await?;
         // As in `pop`: the call goes on waiting, and SQLite has one writer at a time.
         if chosen.is_empty() {
             return Ok(Vec::new());
@@ -109,6 +125,7 @@ impl Messages for Sql {
         let mut received = messages::Entity::update_many()
             .col_expr(Receipt, Expr::value(Uuid::new_v4().to_string()))
             .col_expr(VisibleMs, Expr::value(now + visibility_ms))
+            .col_expr(Arrived, Expr::value(false))
             .col_expr(Attempts, Expr::col(Attempts).add(1))
             .col_expr(IsFinal, Expr::col(Attempts).add(1).gte(self.config.receives_max))
             .filter(Seq.is_in(chosen))
@@ -143,6 +160,7 @@ impl Messages for Sql {
         let given_back = messages::Entity::update_many()
             .col_expr(Receipt, Expr::value(None::<String>))
             .col_expr(VisibleMs, Expr::value(now + delay_ms))
+            .col_expr(Arrived, Expr::value(false))
             .filter(leased(delivery, now))
             .exec(&self.store.connection)
             .await?;
@@ -153,6 +171,7 @@ impl Messages for Sql {
         messages::Entity::update_many()
             .col_expr(Receipt, Expr::value(None::<String>))
             .col_expr(VisibleMs, Expr::value((self.clock)()))
+            .col_expr(Arrived, Expr::value(false))
             .col_expr(Attempts, Expr::col(Attempts).sub(1))
             .col_expr(IsFinal, Expr::value(false))
             .filter(Queue.eq(queue))
@@ -167,6 +186,8 @@ impl Messages for Sql {
         let now = (self.clock)();
         let extended = messages::Entity::update_many()
             .col_expr(VisibleMs, Expr::value(now + visibility_ms))
+            // By the clock of another process it may have ended.
+            .col_expr(Arrived, Expr::value(false))
             .filter(leased(delivery, now))
             .exec(&self.store.connection)
             .await?;
@@ -220,8 +241,8 @@ impl Messages for Sql {
     }
 
     async fn dead_letters(&self, queue: &str, after: i64, limit: u32) -> Result<Vec<Message>, Error> {
-        let now = (self.clock)();
-        let dead = || dead(queue, now).add(Seq.gt(after));
+        self.bury(queue).await?;
+        let dead = || arrived(queue, true).add(Seq.gt(after));
         let chosen = fitting(&self.store.connection, oldest(dead(), u64::from(limit)), 1).await?;
         // Asked again: one may have been redriven since.
         let letters = messages::Entity::find().filter(dead()).filter(Seq.is_in(chosen)).order_by_asc(Seq);
@@ -229,9 +250,10 @@ impl Messages for Sql {
     }
 
     async fn redrive(&self, queue: &str) -> Result<u64, Error> {
+        self.bury(queue).await?;
         let (connection, now, mut redriven) = (&self.store.connection, (self.clock)(), 0);
         loop {
-            let chosen = oldest(dead(queue, now), REDRIVE_MAX).into_tuple::<i64>().all(connection).await?;
+            let chosen = oldest(arrived(queue, true), REDRIVE_MAX).into_tuple::<i64>().all(connection).await?;
             let is_last = (chosen.len() as u64) < REDRIVE_MAX;
             let step = messages::Entity::update_many()
                 .col_expr(VisibleMs, Expr::value(now))
@@ -240,7 +262,7 @@ impl Messages for Sql {
                 .col_expr(IsFinal, Expr::value(false))
                 .filter(Seq.is_in(chosen))
                 // Asked again: another may be at it.
-                .filter(dead(queue, now));
+                .filter(arrived(queue, true));
             redriven += step.exec(connection).await?.rows_affected;
             if is_last {
                 return Ok(redriven);
@@ -298,9 +320,26 @@ struct Counted {
 
 impl From<messages::Model> for Message {
     fn from(row: messages::Model) -> Self {
-        let messages::Model { seq, id, queue, pushed_ms, visible_ms, receipt, attempts, is_final: _, body } = row;
+        let messages::Model { seq, id, queue, pushed_ms, visible_ms, receipt, attempts, body, .. } = row;
         Self { seq, id, queue, pushed_ms, visible_ms, receipt, attempts, body }
     }
+}
+
+/// Whether there are any of these messages.
+async fn any(connection: &impl ConnectionTrait, which: Condition) -> Result<bool, DbErr> {
+    Ok(places(which, 1).into_tuple::<i64>().one(connection).await?.is_some())
+}
+
+/// Notes of messages that are ready, or dead, that they are: of a step of them, and returns how many.
+async fn arrive(transaction: &Transaction, queue: &str, dead: bool, now: i64) -> Result<u64, DbErr> {
+    let arriving = longest_visible(arriving(queue, dead, now), ARRIVE_MAX).order_by_asc(Seq);
+    // Waits for another that notes the same, all in one order: who went on without them would find none.
+    let arriving: Vec<i64> = arriving.lock_exclusive().into_tuple().all(transaction).await?;
+    if arriving.is_empty() {
+        return Ok(0);
+    }
+    let arrived = messages::Entity::update_many().col_expr(Arrived, Expr::value(true)).filter(Seq.is_in(arriving));
+    Ok(arrived.exec(transaction).await?.rows_affected)
 }
 
 /// The place and the size of a message.

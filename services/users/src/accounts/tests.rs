@@ -14,12 +14,12 @@ async fn known_and_unknown_users_are_refused_and_slowed_down_alike(place: Place)
     accounts.register(profile("ana", "a@x.com"), "Right-1".into()).await.expect("registered");
     for name in ["ana", "nobody"] {
         for attempt in 1..=5 {
-            let refused = accounts.login(name, "Wrong-1".into()).await;
+            let refused = accounts.login(None, name, "Wrong-1".into()).await;
             assert!(matches!(refused, Err(Error::WrongLogin)), "{name}, attempt {attempt}");
         }
         // The case of a name does not make it another one, and the right password does not help.
         for password in ["Wrong-1", "Right-1"] {
-            let refused = accounts.login(&name.to_uppercase(), password.into()).await;
+            let refused = accounts.login(None, &name.to_uppercase(), password.into()).await;
             assert!(matches!(refused, Err(Error::Throttled(_))), "{name}");
         }
     }
@@ -30,9 +30,9 @@ async fn success_forgets_failures(place: Place) {
     accounts.register(profile("ana", "a@x.com"), "Right-1".into()).await.expect("registered");
     for _ in 0..2 {
         for _ in 0..4 {
-            assert!(accounts.login("ana", "Wrong-1".into()).await.is_err());
+            assert!(accounts.login(None, "ana", "Wrong-1".into()).await.is_err());
         }
-        accounts.login("ANA", "Right-1".into()).await.expect("logged in");
+        accounts.login(None, "ANA", "Right-1".into()).await.expect("logged in");
     }
 }
 
@@ -42,7 +42,7 @@ async fn a_login_renews_a_hash_of_old_parameters(place: Place) {
     let old = weak.hash_password(b"Right-1").expect("hashed").to_string();
     let user = accounts.database.add_user(profile("ana", "a@x.com"), old.clone()).await.expect("stored");
     for _ in 0..2 {
-        accounts.login("ana", "Right-1".into()).await.expect("logged in");
+        accounts.login(None, "ana", "Right-1".into()).await.expect("logged in");
         assert_ne!(accounts.get(&user.id).await.expect("there").password_hash, old);
     }
 }

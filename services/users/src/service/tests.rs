@@ -96,6 +96,22 @@ async fn wrong_password_and_unknown_user_get_the_same_answers(place: Place) {
     }
 }
 
+async fn nobodys_failures_keep_another_address_out(place: Place) {
+    let (_, link) = start(&place).await;
+    let mut client = Client::new(link);
+    register(&mut client, "ana", "a@x.com").await.expect("registered");
+    let mut code_from = async |address: &str, password: &str| {
+        let mut request = Request::new(proto::LoginRequest { username: "ana".into(), password: password.into() });
+        request.metadata_mut().insert("x-forwarded-for", address.parse().expect("ASCII"));
+        client.login(request).await.map_or_else(|status| status.code(), |_| Code::Ok)
+    };
+    for _ in 1..=5 {
+        assert_eq!(code_from("10.0.0.1", "Wrong-1").await, Code::Unauthenticated);
+    }
+    assert_eq!(code_from("10.0.0.1", PASSWORD).await, Code::ResourceExhausted);
+    assert_eq!(code_from("10.0.0.2", PASSWORD).await, Code::Ok);
+}
+
 async fn a_token_in_field_or_header_is_dead_everywhere_after_logout(place: Place) {
     let (context, link) = start(&place).await;
     let mut client = Client::new(link);
@@ -143,6 +159,7 @@ async fn the_published_key_is_the_one_that_signs(place: Place) {
 malla_storage::on_every_database![
     the_life_of_an_account,
     wrong_password_and_unknown_user_get_the_same_answers,
+    nobodys_failures_keep_another_address_out,
     a_token_in_field_or_header_is_dead_everywhere_after_logout,
     no_token_at_all_is_an_invalid_argument,
     the_published_key_is_the_one_that_signs,

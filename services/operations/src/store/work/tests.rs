@@ -1,4 +1,5 @@
 use malla_storage::testing::Place;
+use sea_orm::{ConnectionTrait as _, DatabaseBackend};
 
 use super::*;
 use crate::store::Draft;
@@ -98,6 +99,35 @@ async fn counts_tell_the_age_of_the_oldest(place: Place) {
     bench.calls.claim(&id).await.expect("a store").expect("due");
     let expected = Stats { queued: 1, running: 1, oldest_ms: Some(7_000) };
     assert_eq!(bench.calls.stats().await.expect("counts"), expected);
+}
+
+/// Behind a request of 256 KiB there are 60 pages to be read before the next column.
+#[tokio::test]
+async fn what_is_asked_all_the_time_is_answered_without_a_look_at_requests() {
+    let bench = bench(Place::sqlite()).await;
+    let unfinished = entity::Entity::find().filter(Column::State.is_in(State::UNFINISHED));
+    let owned = |owner: &str| entity::Entity::find().filter(Column::Owner.eq(owner));
+    let count = |which: Select<entity::Entity>| which.select_only().expr(Expr::val(1).count());
+    let entries = bench.calls.newest("ana").select_only();
+    let rows = [
+        ("stats", counted(1)),
+        ("due", longest(due(1).add(Column::RungMs.lte(1)).add(of("a").not()), DUE_MAX)),
+        ("entries", entries.columns([Column::Id, Column::CreatedMs, Column::StoredBytes]).limit(50)),
+        ("all", count(unfinished.clone())),
+        ("a user's", count(owned("ana"))),
+        ("anybody's", count(unfinished.filter(Column::Owner.eq("")))),
+    ];
+    // Asked before it is explained, on one connection: that goes by the schema the connection saw last.
+    let store = bench.calls.store.begin().await.expect("a connection");
+    for (asked, select) in rows {
+        let mut statement = select.build(DatabaseBackend::Sqlite);
+        store.query_all_raw(statement.clone()).await.expect("no rows");
+        statement.sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
+        let plan = store.query_all_raw(statement).await.expect("a plan");
+        let plan: Vec<String> = plan.iter().map(|step| step.try_get("", "detail").expect("a step")).collect();
+        let table = plan.iter().find(|step| step.contains(" operations ")).expect("a step through the table");
+        assert!(table.contains("COVERING INDEX"), "{asked}: {plan:?}");
+    }
 }
 
 malla_storage::on_every_database![

@@ -1,7 +1,8 @@
 //! The rows of the store.
 
 /// A message and where it is in its life, which no column says: `receipt`, `visible_ms` and `is_final` do, together
-/// with the time. So nothing has to be moved when a delay, a lease or a last lease ends.
+/// with the time. `arrived` only says for which the time is known to have come: noted by whoever looks next, so that nothing
+/// has to be moved when a delay, a lease or a last lease ends, and the oldest are found without those still to come.
 ///
 /// | | `visible_ms` to come | `visible_ms` past |
 /// | --- | --- | --- |
@@ -29,6 +30,8 @@ pub(crate) mod messages {
         pub is_final: bool,
         /// A `google.protobuf.Value`.
         pub body: Vec<u8>,
+        /// A look has found `visible_ms` past.
+        pub arrived: bool,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

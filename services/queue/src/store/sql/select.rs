@@ -11,17 +11,30 @@ use crate::store::Delivery;
 pub(in crate::store) type Selected = Select<messages::Entity>;
 
 /// Those a receiver may have.
-pub(super) fn ready(queue: &str, now: i64) -> Condition {
-    arrived(queue, now).add(Column::IsFinal.eq(false))
+pub(in crate::store) fn ready(queue: &str, now: i64) -> Condition {
+    visible(queue, now).add(Column::IsFinal.eq(false))
 }
 
 /// Those received too often.
 pub(super) fn dead(queue: &str, now: i64) -> Condition {
-    arrived(queue, now).add(Column::IsFinal.eq(true))
+    visible(queue, now).add(Column::IsFinal.eq(true))
 }
 
-fn arrived(queue: &str, now: i64) -> Condition {
-    Condition::all().add(Column::Queue.eq(queue)).add(Column::VisibleMs.lte(now))
+fn visible(queue: &str, now: i64) -> Condition {
+    // Known to have arrived or not; named because in the index it stands before the time.
+    let either = Column::Arrived.is_in([false, true]);
+    Condition::all().add(Column::Queue.eq(queue)).add(either).add(Column::VisibleMs.lte(now))
+}
+
+/// Those of which it is known that they are ready, or dead.
+pub(in crate::store) fn arrived(queue: &str, dead: bool) -> Condition {
+    Condition::all().add(Column::Queue.eq(queue)).add(Column::IsFinal.eq(dead)).add(Column::Arrived.eq(true))
+}
+
+/// Those that are, and of which it is not known yet.
+pub(in crate::store) fn arriving(queue: &str, dead: bool, now: i64) -> Condition {
+    let unknown = Condition::all().add(Column::Queue.eq(queue)).add(Column::IsFinal.eq(dead));
+    unknown.add(Column::Arrived.eq(false)).add(Column::VisibleMs.lte(now))
 }
 
 /// The one this delivery holds, if its lease has not ended.
@@ -34,7 +47,7 @@ pub(super) fn leased(Delivery { queue, id, receipt }: &Delivery, now: i64) -> Co
 }
 
 /// The places of the `limit` oldest ones among `which`.
-pub(super) fn oldest(which: Condition, limit: u64) -> Selected {
+pub(in crate::store) fn oldest(which: Condition, limit: u64) -> Selected {
     places(which, limit).order_by_asc(Column::Seq)
 }
 
@@ -48,6 +61,7 @@ pub(super) fn locked(selected: Selected) -> Selected {
     selected.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
 }
 
-fn places(which: Condition, limit: u64) -> Selected {
+/// The places of up to `limit` ones among `which`.
+pub(in crate::store) fn places(which: Condition, limit: u64) -> Selected {
     messages::Entity::find().select_only().column(Column::Seq).filter(which).limit(limit)
 }

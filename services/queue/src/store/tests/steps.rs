@@ -2,9 +2,9 @@
 
 use sea_orm::{IntoActiveModel as _, NotSet};
 
-use super::super::sql::REDRIVE_MAX;
 use super::super::sql::entity::{key_counts, messages};
 use super::super::sql::memory::FORGET_MAX;
+use super::super::sql::{ARRIVE_MAX, REDRIVE_MAX};
 use super::*;
 
 async fn databases() -> impl Iterator<Item = (Bench, Store)> {
@@ -34,11 +34,33 @@ async fn a_redrive_takes_any_number_of_dead_letters() {
             attempts: 5,
             is_final: true,
             body: body(1).encoded,
+            arrived: false,
         };
         let row = |number| messages::ActiveModel { seq: NotSet, ..dead(number).into_active_model() };
         store((0..=REDRIVE_MAX).map(row), &database).await;
         assert_eq!(bench.messages.redrive("q").await.expect("a redrive"), REDRIVE_MAX + 1);
         assert_eq!(bench.messages.count("q").await.expect("a count"), REDRIVE_MAX + 1);
+    }
+}
+
+#[tokio::test]
+async fn any_number_of_delays_that_end_at_once_end() {
+    const PUSHED: u64 = 2 * ARRIVE_MAX + 1;
+    for (bench, _) in databases().await {
+        let push = async |delay| bench.messages.push("q", body(1), None, delay).await.expect("room");
+        for _ in 0..PUSHED {
+            push(5_000).await;
+        }
+        let prompt = push(0).await;
+        let received = bench.messages.receive("q", 1, 1_000).await.expect("messages");
+        assert_eq!(received.iter().map(|message| &message.id).collect::<Vec<_>>(), [&prompt]);
+        bench.now.fetch_add(5_000, Ordering::SeqCst);
+        assert_eq!(bench.messages.count("q").await.expect("a count"), PUSHED + 1);
+        let mut popped = 0;
+        while bench.messages.pop("q").await.expect("a pop").is_some() {
+            popped += 1;
+        }
+        assert_eq!(popped, PUSHED + 1);
     }
 }
 
