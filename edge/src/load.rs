@@ -286,7 +286,7 @@ impl<'s> Served<'s> {
                 let mut policy = source.policies.get(&descriptor.path).cloned().unwrap_or_default();
                 policy.deferrable &= types.get(OPERATION).is_some();
                 // Not reachable through the edge: as if it did not exist.
-                if policy.access == Access::Service {
+                if policy.access == Access::Service || (policy.access == Access::Unspecified && !backend.foreign) {
                     continue;
                 }
                 match method(config, source, descriptor, &policy) {

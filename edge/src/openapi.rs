@@ -147,7 +147,7 @@ fn binding<'a>(edge: &Shared, rule: &'a Rule<Bound>) -> Option<Binding<'a>> {
             policy::Access::OptionalUser => Access::OptionalUser,
             policy::Access::User => Access::User,
             // No client can call what is for services only, so the table has none of it.
-            policy::Access::Operator | policy::Access::Service => Access::Operator,
+            policy::Access::Operator | policy::Access::Service | policy::Access::Unspecified => Access::Operator,
         },
         success: success.as_u16(),
         deferrable: method.deferrable && edge.deferral.is_some(),

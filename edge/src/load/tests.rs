@@ -121,3 +121,19 @@ fn options_of_no_route_are_mistakes_once_all_backends_are_known() {
     edge.replace(backend).unwrap();
     assert_eq!(edge.check_settings().unwrap_err().0, problems);
 }
+
+#[tokio::test]
+async fn a_foreign_method_that_does_not_say_who_may_call_it_is_for_anyone() {
+    for (foreign, path, status) in
+        [(true, "/unspecified", 501), (false, "/unspecified", 404), (true, "/service", 404), (false, "/service", 404)]
+    {
+        let backend = Backend { foreign, ..fixture::backend(fixture::descriptors("broken.proto")) };
+        let edge = fixture::in_front_of(
+            fixture::config(),
+            Backend { services: vec!["test.v1.AccessService".into()], ..backend },
+        );
+        let request = http::Request::get(path).header("host", "test").body(tonic::body::Body::empty()).unwrap();
+        // Served, it is a method that the backend does not know.
+        assert_eq!(fixture::send(&edge, request).await.status(), status, "{path} foreign: {foreign}");
+    }
+}

@@ -104,13 +104,20 @@ impl Balancer {
 
     async fn pick(&self, tried: &[SocketAddr], deadline: Option<Instant>) -> Option<(Ticket, Arc<Endpoint>)> {
         let shared = &self.0;
-        if shared.table().is_empty() {
-            shared.look_again.notify_one();
-            shared.looked_up.subscribe().wait_for(|looked_up| *looked_up).await.ok()?;
+        let pick = || {
+            let (mut table, now) = (shared.table(), Instant::now());
+            // `None` where there is nothing to choose from yet.
+            (!table.is_empty()).then(|| {
+                let (address, endpoint) = table.pick(now, shared.random(), tried)?;
+                Some((Ticket::new(shared.clone(), address, now, deadline), endpoint))
+            })
+        };
+        if let Some(picked) = pick() {
+            return picked;
         }
-        let now = Instant::now();
-        let (address, endpoint) = shared.table().pick(now, shared.random(), tried)?;
-        Some((Ticket::new(shared.clone(), address, now, deadline), endpoint))
+        shared.look_again.notify_one();
+        shared.looked_up.subscribe().wait_for(|looked_up| *looked_up).await.ok()?;
+        pick().flatten()
     }
 }
 

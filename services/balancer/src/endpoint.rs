@@ -60,8 +60,14 @@ enum Connection {
 #[derive(Clone, Debug)]
 struct Open {
     sender: SendRequest<Body>,
+    life: Arc<Life>,
+}
+
+/// How a connection ends.
+#[derive(Debug)]
+struct Life {
     cut: CancellationToken,
-    /// Why it does not any more.
+    /// Why it has.
     end: watch::Receiver<Option<String>>,
 }
 
@@ -104,7 +110,7 @@ impl Endpoint {
 
     /// Sends a request.
     pub(crate) async fn send(self: &Arc<Self>, mut request: Request<Body>) -> Result<Response<Incoming>, Unanswered> {
-        let Open { mut sender, end, .. } = self.open().await.map_err(Unanswered::NotOpened)?;
+        let Open { mut sender, life } = self.open().await.map_err(Unanswered::NotOpened)?;
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         uri.scheme = Some(if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         uri.authority = Some(self.authority.clone());
@@ -116,13 +122,14 @@ impl Endpoint {
         // Given back, it was still waiting for its turn.
         let waiting = error.take_message().is_some();
         let error = error.into_error();
-        Err(Unanswered::Failed(if waiting { Error::Unreached(ended(end, error).await) } else { Error::of_sent(error) }))
+        let error = if waiting { Error::Unreached(life.why(error).await) } else { Error::of_sent(error) };
+        Err(Unanswered::Failed(error))
     }
 
     /// Ends the connection and, at once, every call on it.
     pub(crate) fn cut(&self) {
-        if let Connection::Open(Open { cut, .. }) = std::mem::replace(&mut *self.lock(), Connection::Closed) {
-            cut.cancel();
+        if let Connection::Open(Open { life, .. }) = std::mem::replace(&mut *self.lock(), Connection::Closed) {
+            life.cut.cancel();
         }
     }
 
@@ -195,17 +202,17 @@ async fn speak(address: SocketAddr, stream: impl AsyncRead + AsyncWrite + Send +
             told.send_replace(Some(error.source().map_or(error.to_string(), ToString::to_string)));
         }
     });
-    Ok(Open { sender, cut, end })
+    Ok(Open { sender, life: Arc::new(Life { cut, end }) })
 }
 
-/// Why a request found its connection closed: hyper tells that to whoever drives the connection.
-async fn ended(
-    mut end: watch::Receiver<Option<String>>,
-    error: hyper::Error,
-) -> Box<dyn std::error::Error + Send + Sync> {
-    let told = tokio::time::timeout(END_TIMEOUT, end.wait_for(Option::is_some)).await;
-    let reason = told.ok().and_then(|told| told.ok()?.clone());
-    reason.map_or(error.into(), |reason| format!("the connection ended: {reason}").into())
+impl Life {
+    /// Why a request found its connection closed: hyper tells that to whoever drives the connection.
+    async fn why(&self, error: hyper::Error) -> Box<dyn std::error::Error + Send + Sync> {
+        let mut end = self.end.clone();
+        let told = tokio::time::timeout(END_TIMEOUT, end.wait_for(Option::is_some)).await;
+        let reason = told.ok().and_then(|told| told.ok()?.clone());
+        reason.map_or(error.into(), |reason| format!("the connection ended: {reason}").into())
+    }
 }
 
 /// The tasks of one connection, which end together.

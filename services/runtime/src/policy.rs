@@ -24,6 +24,8 @@ pub enum Access {
     Service,
     /// Anyone; whoever sends an access token is known by it.
     OptionalUser,
+    /// Not declared. As [`Access::Service`], where nobody else checks the callers.
+    Unspecified,
 }
 
 /// What becomes of an idempotency key.

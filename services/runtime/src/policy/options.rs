@@ -109,6 +109,7 @@ impl From<&Policy> for MethodPolicy {
         Self {
             // One this version does not know is taken for the strictest.
             access: match policy.access {
+                0 => Access::Unspecified,
                 1 => Access::Anyone,
                 2 => Access::User,
                 3 => Access::Operator,
