@@ -62,10 +62,10 @@ impl BodyReader {
         Ok(all.freeze())
     }
 
-    fn unreadable(&self, error: &Status) -> Rejection {
+    fn unreadable(error: &Status) -> Rejection {
         tracing::debug!(%error, "a request's body could not be read");
         if error.code() == Code::ResourceExhausted {
-            return Rejection::too_large(self.bytes_max);
+            return Rejection::http(StatusCode::PAYLOAD_TOO_LARGE, error.code(), error.message());
         }
         Rejection::new(Status::invalid_argument("the body is malformed or was cut off"))
     }
@@ -79,9 +79,11 @@ impl BodyReader {
 impl Chunks for BodyReader {
     async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
         loop {
+            // What was decoded may be there without end, and nothing that waits for it would ever wait.
+            tokio::task::consume_budget().await;
             let frame = tokio::time::timeout(self.idle, self.body.frame()).await.map_err(|_| self.stalled())?;
             let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| self.unreadable(&error))?;
+            let frame = frame.map_err(|error| Self::unreadable(&error))?;
             let Ok(data) = frame.into_data() else { continue };
             let length = data.len() as u64;
             self.bytes_left =

@@ -40,6 +40,8 @@ impl Pieces {
         let (report, broken) = oneshot::channel();
         let cut = CancellationToken::new();
         let rest = stream::unfold((source, report, cut.clone()), async |(mut source, mut report, cut)| {
+            // A piece of a body may be thousands of messages.
+            tokio::task::consume_budget().await;
             let message = tokio::select! {
                 message = source.next() => Some(message),
                 // The client has left, or has been answered.

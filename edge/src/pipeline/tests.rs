@@ -479,6 +479,27 @@ async fn broken_uploads_do_not_look_complete() {
     assert_eq!(answer(&edge, upload).await.0, 400);
 }
 
+/// On one thread, as it is here.
+#[tokio::test]
+async fn a_body_that_is_there_leaves_room_for_other_requests() {
+    let spaces = vec![Bytes::from_static(b" "); 20_000];
+    let messages = vec![Bytes::from("{}\n".repeat(20_000))];
+    for (uri, pieces) in [("/v1/echo", spaces.clone()), ("/v1/chat", spaces), ("/v1/chat", messages)] {
+        let pieces = pieces.into_iter().map(|piece| Ok::<_, Status>(http_body::Frame::data(piece)));
+        let pieces = futures_util::stream::iter(pieces);
+        let asked = request("POST", uri).body(Body::new(StreamBody::new(pieces))).unwrap();
+        let edge = edge(config());
+        let asking = tokio::spawn(async move { answer(&edge, asked).await.0 });
+        let mut turns = 0;
+        while !asking.is_finished() {
+            tokio::task::yield_now().await;
+            turns += 1;
+        }
+        assert!(turns > 100, "{uri}: {turns} turns of others");
+        assert!(asking.await.unwrap() < 500, "{uri}");
+    }
+}
+
 #[tokio::test]
 async fn edge_at_its_limit_says_when_to_come_again() {
     let edge = edge(Config { requests_max: 1, ..config() });
