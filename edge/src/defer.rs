@@ -225,8 +225,8 @@ impl Accepted {
     }
 }
 
-/// Reads the message of a gRPC call that may have to be deferred; leaves every other alone. Compressed messages and
-/// those that are too large for later are passed on, but not offered.
+/// Reads the message of a gRPC call, so that one that is slow to come occupies nobody but its client, and can be deferred;
+/// leaves streams of them alone. Compressed messages and those that are too large for later are passed on, but not offered.
 ///
 /// # Errors
 /// 413, 408, what broke the request off, and when too much is held.
@@ -237,7 +237,7 @@ pub(crate) async fn read_whole(
     deadline: Instant,
     buffered: &Buffered,
 ) -> Result<(Option<Bytes>, Body), Rejection> {
-    if edge.deferral.is_none() || !method.deferrable || method.client_streaming {
+    if method.client_streaming {
         return Ok((None, body));
     }
     let limit = (edge.config.message_bytes_max + FRAME_BYTES) as u64;

@@ -126,7 +126,8 @@ fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) ->
     let method = &found.rule.value.method;
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&found.http_method, &head.headers, method)?;
-    enter(edge, head, record)?;
+    enter_of_client(head, record)?;
+    record.hold(edge.limit.enter()?);
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key.as_ref(), &mut metadata);
     Key::tell(key, websocket::answer(edge, head, found, &caller, metadata, record))
@@ -144,7 +145,7 @@ async fn routed(
     let method = &binding.method;
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&head.method, &head.headers, method)?;
-    enter(edge, head, record)?;
+    enter_of_client(head, record)?;
     let deadline = call::deadline(record.started, method, &caller, headers::asked_timeout(&head.headers));
     record.ends_by(deadline);
     let admitted = Admitted { caller, key, deadline };
@@ -166,6 +167,7 @@ async fn transcoded(
     let decoding = decode(&edge.config, head, body, binding, variables, &buffered);
     let messages = tokio::time::timeout_at(deadline, decoding).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
+    record.hold(edge.limit.enter()?);
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key.as_ref(), &mut metadata);
     let message = if let Messages::One(message) = &messages { Some(message.clone()) } else { None };
@@ -205,12 +207,13 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
-    enter(edge, head, record)?;
+    enter_of_client(head, record)?;
     let deadline = call::deadline(record.started, method, &caller, deadlines::timeout(&head.headers));
     record.ends_by(deadline);
     let mut headers = headers::pass(&head.headers, peer(head));
     let buffered = buffered(edge, head);
     let (message, body) = defer::read_whole(edge, method, body, deadline, &buffered).await?;
+    record.hold(edge.limit.enter()?);
     let offer = Offer::make(edge, method, head, &caller, message, &mut headers);
     let made = headers.get(KEY).filter(|_| !head.headers.contains_key(KEY)).cloned();
     let calling = grpc::pass(method, head, headers, body, deadline, edge.closing.clone());
@@ -224,16 +227,16 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     }
 }
 
-/// Takes a place for a call: among its client's, and among all.
-fn enter(edge: &Shared, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
+/// Takes a place for a call among its client's. That among all it gets once its message is there: else few clients that
+/// send none could take them all.
+fn enter_of_client(head: &Parts, record: &mut Record) -> Result<(), Rejection> {
     if let Some(peer) = head.extensions.get::<Peer>() {
         record.hold(peer.places.calls.enter_of_client()?);
     }
-    record.hold(edge.limit.enter()?);
     Ok(())
 }
 
-/// The same for what the edge answers itself.
+/// Takes both places for what the edge answers itself.
 fn enter_own(places: &Limit, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
     if let Some(peer) = head.extensions.get::<Peer>() {
         record.hold(peer.places.own.enter_of_client()?);

@@ -510,6 +510,33 @@ async fn edge_at_its_limit_says_when_to_come_again() {
     assert_eq!(answer(&edge, get("/v1/echo/a")).await.0, 200);
 }
 
+#[tokio::test]
+async fn whoever_sends_no_message_takes_no_place_of_others() {
+    for (uri, content_type, expected) in [
+        ("/v1/echo", "application/json", 200),
+        ("/test.v1.EchoService/Get", "application/grpc", 200),
+        // A stream of messages is a call from its beginning.
+        ("/v1/chat", "application/json", 503),
+        ("/test.v1.EchoService/Chat", "application/grpc", 503),
+    ] {
+        let edge = edge(Config { requests_max: 1, ..config() });
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let never = futures_util::stream::once(async {
+            let _ = begin.send(());
+            std::future::pending::<Result<http_body::Frame<Bytes>, Status>>().await
+        });
+        let asked = request("POST", uri).version(http::Version::HTTP_2).header("content-type", content_type);
+        let asked = asked.body(Body::new(StreamBody::new(never))).unwrap();
+        let asking = tokio::spawn({
+            let edge = edge.clone();
+            async move { send(&edge, asked).await }
+        });
+        begun.await.unwrap();
+        assert_eq!(answer(&edge, get("/v1/echo/a")).await.0, expected, "{uri}");
+        asking.abort();
+    }
+}
+
 /// One gRPC call; its answer's messages and trailers, or headers where there are none.
 async fn grpc(edge: &Edge, path: &str, message: &[u8]) -> (Bytes, BTreeMap<String, String>) {
     let mut framed = BytesMut::new();
@@ -524,6 +551,17 @@ async fn grpc(edge: &Edge, path: &str, message: &[u8]) -> (Bytes, BTreeMap<Strin
     let trailers = collected.trailers().cloned().unwrap_or(headers);
     let pairs = trailers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
     (collected.to_bytes(), pairs.collect())
+}
+
+#[tokio::test]
+async fn what_grpc_clients_send_is_bounded() {
+    let few = Config { buffered_bytes_max: 10, ..config() };
+    let small = Config { message_bytes_max: 10, ..config() };
+    for (config, bytes, code) in [(few.clone(), 3, "0"), (few, 11, "14"), (small.clone(), 3, "0"), (small, 11, "8")] {
+        let message = [&[0x0a, bytes - 2][..], &vec![b'a'; usize::from(bytes) - 2]].concat();
+        let (_, trailers) = grpc(&edge(config), "/test.v1.EchoService/Get", &message).await;
+        assert_eq!(trailers["grpc-status"], code, "{bytes}: {trailers:?}");
+    }
 }
 
 #[tokio::test]
