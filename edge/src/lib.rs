@@ -62,6 +62,7 @@ mod record;
 mod rejection;
 mod respond;
 mod route;
+mod seldom;
 mod status;
 mod upstream;
 mod websocket;

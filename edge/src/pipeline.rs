@@ -29,7 +29,7 @@ use crate::key::{self, KEY, Key};
 use crate::limit::Limit;
 use crate::load::Binding;
 use crate::protocol::{Lane, lane};
-use crate::record::Record;
+use crate::record::{Record, known_method};
 use crate::rejection::Rejection;
 use crate::respond::respond;
 use crate::route::{self, Route};
@@ -271,7 +271,7 @@ fn span(head: &Parts, lane: Lane) -> Span {
     let span = tracing::info_span!(
         "request",
         otel.kind = "server",
-        http.request.method = %head.method,
+        http.request.method = known_method(head.method.as_str()),
         http.route = field::Empty,
         http.response.status_code = field::Empty,
         rpc.method = field::Empty,

@@ -212,7 +212,7 @@ fn code_of(headers: &HeaderMap) -> Option<Code> {
 }
 
 /// Clients can make methods up, and labels come from a closed set.
-fn known_method(method: &str) -> &str {
+pub(crate) fn known_method(method: &str) -> &str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
     if KNOWN.contains(&method) { method } else { "_OTHER" }
 }

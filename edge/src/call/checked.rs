@@ -8,15 +8,19 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::headers::BASE64;
+use crate::seldom::Seldom;
 
 /// gRPC's framing: a flag, and the message's length.
 const HEAD_BYTES: usize = 5;
 /// The largest flag there is.
 const COMPRESSED: u8 = 1;
+
+static TOO_LARGE: Seldom = Seldom::new();
 
 /// A response whose messages are at most so long, and whose errors can be read.
 pub(crate) fn checked(mut response: Response<Body>, message_bytes_max: usize) -> Response<Body> {
@@ -95,7 +99,9 @@ impl Framing {
                     self.message_bytes_left = usize::MAX;
                 } else if self.message_bytes_left > self.message_bytes_max {
                     let (bytes, bytes_max) = (self.message_bytes_left, self.message_bytes_max);
-                    tracing::error!(bytes, bytes_max, "an answer is larger than edge.message_bytes_max");
+                    if let Some(answers) = TOO_LARGE.add(Instant::now()) {
+                        tracing::error!(answers, bytes, bytes_max, "an answer is larger than edge.message_bytes_max");
+                    }
                     return Err(Status::internal("the backend's answer is too large"));
                 }
             }
