@@ -54,7 +54,8 @@ pub struct Config {
     pub body_bytes_max: u64,
     /// Largest body of a raw upload (`google.api.HttpBody`), and of all messages that a client streams. Default 64 MiB.
     pub upload_bytes_max: u64,
-    /// Bodies that are gathered whole, over gRPC too, of all requests together; more get 503. Streams are not gathered. Default 256 MiB.
+    /// Bodies that are gathered whole, over gRPC too, and answers over REST of more than 64 KiB that their clients have not
+    /// taken yet, of all requests together; more get 503. Streams are not gathered. Default 256 MiB.
     pub buffered_bytes_max: u64,
     /// The same of one client, as `connections_per_ip_max` has it; more get 429. Raise it behind a proxy. Default 64 MiB.
     pub buffered_bytes_per_ip_max: u64,

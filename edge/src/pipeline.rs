@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
+use http_body::Body as _;
 use malla_runtime::auth::Caller;
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
@@ -41,6 +42,10 @@ mod tests;
 
 /// Longest request id taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Longer answers count among what is buffered until their clients have taken them. Those of calls that change something
+/// are hardly ever longer, and what was done is not to be refused.
+const ANSWER_BYTES_FREE: u64 = 64 << 10;
 
 /// What a request was let in with.
 struct Admitted {
@@ -185,7 +190,14 @@ async fn transcoded(
         failed: record.failed(),
         trailers: headers::takes_trailers(&head.headers),
     };
-    encode(binding, head, reply, terms).await
+    let answer = encode(binding, head, reply, terms).await?;
+    // Streams are not gathered, and have no length.
+    if let Some(bytes) = answer.body.size_hint().exact().filter(|bytes| *bytes > ANSWER_BYTES_FREE) {
+        let held = self::buffered(edge, head);
+        held.add(bytes)?;
+        record.hold_answer(held);
+    }
+    Ok(answer)
 }
 
 /// gRPC on both sides.
