@@ -21,7 +21,6 @@ use malla_runtime::whole::Whole;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 
@@ -86,7 +85,7 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
     let config = edge.config();
     let builder = builder(config);
     let places = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
-    let (clients, mut refused) = (Clients::default(), Refused::default());
+    let (clients, refused) = (Clients::default(), Refused::default());
     let mut connections = JoinSet::new();
     let mut draining = pin!(shutdown.draining());
     loop {
@@ -107,7 +106,7 @@ pub async fn serve(edge: Edge, listener: TcpListener, shutdown: Shutdown) -> io:
         };
         while connections.try_join_next().is_some() {}
         let Some(connected) = clients.enter(peer.ip(), config) else {
-            if let Some(refused) = refused.add(Instant::now()) {
+            if let Some(refused) = refused.add() {
                 let max = config.connections_per_ip_max;
                 tracing::warn!(refused, max, last = %peer.ip(), "clients have too many connections open; more are refused");
             }

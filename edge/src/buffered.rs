@@ -1,5 +1,5 @@
-//! How many bytes of requests are held in memory at once, over all of a client's and over all there are: each has a limit
-//! of its own, but a few bytes that came compressed can be as many as that, and there are many requests.
+//! How many bytes of requests and their answers are held in memory at once, over all of a client's and over all there are:
+//! each has a limit of its own, but a few bytes that came compressed can be as many as that, and there are many requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +53,7 @@ impl Buffered {
     pub(crate) fn add(&self, bytes: u64) -> Result<(), Rejection> {
         let Held { all, client, bytes: held } = &*self.0;
         if client.as_ref().is_some_and(|client| !client.take(bytes)) {
-            return Err(Rejection::exhausted("too much of this client's requests is buffered"));
+            return Err(Rejection::exhausted("too much of this client's requests and answers is buffered"));
         }
         if !all.take(bytes) {
             client.iter().for_each(|client| client.give(bytes));

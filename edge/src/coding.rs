@@ -3,7 +3,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
 use async_compression::Level;
@@ -11,12 +12,13 @@ use async_compression::tokio::bufread::{
     BrotliDecoder, BrotliEncoder, GzipDecoder, GzipEncoder, ZlibDecoder, ZstdDecoder, ZstdEncoder,
 };
 use async_compression::{brotli, zstd};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, BodyStream, LengthLimitError, Limited, StreamBody};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -30,6 +32,12 @@ mod tests;
 
 /// More than this is never honest, and each multiplies what a few bytes can become.
 const NESTED_MAX: usize = 2;
+/// A body is at most so many times as long decoded as it came, ...
+const RATIO_MAX: u64 = 100;
+/// ... unless it is no longer than this.
+const RATIO_FREE_BYTES: u64 = 64 << 10;
+/// Beginning one costs as much as kilobytes of data, and it may be empty.
+const GZIP_MEMBERS_MAX: usize = 10_000;
 /// What a coder puts out at once.
 const PIECE_BYTES: usize = 16 << 10;
 /// The largest window of zstd over HTTP (RFC 9659): 8 MiB.
@@ -78,21 +86,17 @@ impl Coding {
         }
     }
 
-    fn decoder(self, encoded: impl AsyncBufRead + Send + 'static) -> Pin<Box<dyn AsyncRead + Send>> {
+    fn decoder(self, encoded: impl AsyncBufRead + Unpin + Send + 'static) -> BoxStream<'static, io::Result<Bytes>> {
         match self {
             Self::Zstd => {
                 let window = zstd::DParameter::window_log_max(ZSTD_DECODER_WINDOW_LOG_MAX);
                 let mut decoder = ZstdDecoder::with_params(encoded, &[window]);
                 decoder.multiple_members(true);
-                Box::pin(decoder)
+                pieces(decoder).boxed()
             }
-            Self::Brotli => Box::pin(BrotliDecoder::new(encoded)),
-            Self::Gzip => {
-                let mut decoder = GzipDecoder::new(encoded);
-                decoder.multiple_members(true);
-                Box::pin(decoder)
-            }
-            Self::Zlib => Box::pin(ZlibDecoder::new(encoded)),
+            Self::Brotli => members(encoded, BrotliDecoder::new, BrotliDecoder::into_inner, 1).boxed(),
+            Self::Gzip => members(encoded, GzipDecoder::new, GzipDecoder::into_inner, GZIP_MEMBERS_MAX).boxed(),
+            Self::Zlib => members(encoded, ZlibDecoder::new, ZlibDecoder::into_inner, 1).boxed(),
         }
     }
 
@@ -112,8 +116,9 @@ impl Coding {
     }
 }
 
-/// A request's body without its content codings. Neither as it came nor in between is it longer than `bytes_max`, or
-/// reading it fails with RESOURCE_EXHAUSTED; how long it is in the end is for the reader to watch.
+/// A request's body without its content codings. Neither as it came nor in between is it longer than `bytes_max`, nor does
+/// it ever grow beyond all measure, or reading it fails with RESOURCE_EXHAUSTED; how long it is in the end is for the
+/// reader to watch.
 ///
 /// # Errors
 /// 415 with `Accept-Encoding` for codings that are not known, and for more than two.
@@ -128,10 +133,70 @@ pub(crate) fn decoded(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result
         return Err(unsupported(&format!("more than {NESTED_MAX} of them are not undone")));
     }
     let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let came = Arc::new(AtomicU64::new(0));
+    let counted = came.clone();
+    let body = Body::new(body.map_frame(move |frame| {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        counted.fetch_add(length as u64, Ordering::Relaxed);
+        frame
+    }));
     Ok(codings.iter().rev().fold(body, |encoded, coding| {
-        let data = Limited::new(encoded, bytes_max).into_data_stream().map_err(io::Error::other);
-        streamed(coding.decoder(StreamReader::new(data)))
+        let limited = Limited::new(encoded, bytes_max).map_err(move |error| match error.is::<LengthLimitError>() {
+            true => io::Error::other(Rejection::too_large(bytes_max as u64).status),
+            false => io::Error::other(error),
+        });
+        let data = limited.into_data_stream();
+        streamed(measured(coding.decoder(StreamReader::new(data)), came.clone()))
     }))
+}
+
+/// What is decoded, as long as it is in proportion to what came.
+fn measured(
+    decoded: impl Stream<Item = io::Result<Bytes>>,
+    came: Arc<AtomicU64>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    let mut length = 0;
+    decoded.map(move |piece| {
+        let piece = piece?;
+        length += piece.len() as u64;
+        if length > RATIO_FREE_BYTES.max(came.load(Ordering::Relaxed).saturating_mul(RATIO_MAX)) {
+            let message = format!("the body is more than {RATIO_MAX} times as long decoded as it came");
+            return Err(io::Error::other(Status::resource_exhausted(message)));
+        }
+        Ok(piece)
+    })
+}
+
+/// What is decoded by one decoder after another: nothing else may follow what the first one takes for its own.
+fn members<E, D>(
+    encoded: E,
+    begin: fn(E) -> D,
+    end: fn(D) -> E,
+    members_max: usize,
+) -> impl Stream<Item = io::Result<Bytes>>
+where
+    E: AsyncBufRead + Unpin,
+    D: AsyncRead + Unpin,
+{
+    stream::try_unfold((begin(encoded), 1), move |(mut decoder, mut members)| async move {
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+        loop {
+            if decoder.read_buf(&mut piece).await? > 0 {
+                return Ok(Some((piece.freeze(), (decoder, members))));
+            }
+            let mut rest = end(decoder);
+            if rest.fill_buf().await?.is_empty() {
+                return Ok(None);
+            }
+            if members == members_max {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "something follows the end of what was encoded",
+                ));
+            }
+            (decoder, members) = (begin(rest), members + 1);
+        }
+    })
 }
 
 /// Encodes an answer for a client that takes `coding`, where that is worth it: text, of unknown length or at least
@@ -146,7 +211,7 @@ pub(crate) fn encoded(mut answer: Answer, coding: Option<Coding>, bytes_min: u64
     };
     tell(&mut answer.headers, coding);
     let (plain, trailers) = parted(answer.body);
-    let encoded = BodyStream::new(streamed(coding.encoder(StreamReader::new(plain))));
+    let encoded = BodyStream::new(streamed(pieces(coding.encoder(StreamReader::new(plain)))));
     let last = stream::poll_fn(move |_| Poll::Ready(trailers.try_recv().ok()));
     let frames = encoded.chain(last.map(|trailers| Ok(Frame::trailers(trailers))));
     Answer { body: Body::new(StreamBody::new(frames)), ..answer }
@@ -220,19 +285,17 @@ fn is_compressible(answer: &Answer) -> bool {
         && !text(header::CACHE_CONTROL).contains("no-transform")
 }
 
-fn streamed(reader: impl AsyncRead + Send + 'static) -> Body {
-    let frames = ReaderStream::with_capacity(reader, PIECE_BYTES).map_ok(Frame::data).map_err(failure);
-    Body::new(StreamBody::new(frames))
+fn pieces(reader: impl AsyncRead + Send + 'static) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    ReaderStream::with_capacity(reader, PIECE_BYTES)
+}
+
+fn streamed(data: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+    Body::new(StreamBody::new(data.map_ok(Frame::data).map_err(failure)))
 }
 
 /// The status that was inside, if there was one.
 fn failure(error: io::Error) -> Status {
-    let message = error.to_string();
-    match error.into_inner().map(|inner| inner.downcast::<Status>().map_err(|inner| inner.is::<LengthLimitError>())) {
-        Some(Ok(status)) => *status,
-        Some(Err(true)) => Status::resource_exhausted(message),
-        _ => Status::invalid_argument(message),
-    }
+    error.downcast::<Status>().unwrap_or_else(|error| Status::invalid_argument(error.to_string()))
 }
 
 fn unsupported(problem: &str) -> Rejection {

@@ -28,7 +28,8 @@ pub struct Config {
     /// Age at which a connection takes no more requests and closes, give or take a tenth, so that clients spread anew
     /// over several edges. Default 1 hour.
     pub connection_age_ms: u64,
-    /// Requests in flight, streams included; more get 503. Default 1000.
+    /// Requests in flight, streams included; more get 503. One counts once its message is there: while that comes it only
+    /// counts among its client's. Default 1000.
     pub requests_max: usize,
     /// Requests in flight of one client, as `connections_per_ip_max` has it; more get 429. Raise it behind a proxy. Default
     /// 500.
@@ -55,8 +56,8 @@ pub struct Config {
     pub body_bytes_max: u64,
     /// Largest body of a raw upload (`google.api.HttpBody`), and of all messages that a client streams. Default 64 MiB.
     pub upload_bytes_max: u64,
-    /// What is held of bodies, of all requests together: of streams, what was not passed on yet; more get 503. Default 256
-    /// MiB.
+    /// What is held of bodies, over gRPC too, of all requests together; of streams, what was not passed on yet, and of
+    /// answers over REST of more than 64 KiB what their clients have not taken yet; more get 503. Default 256 MiB.
     pub buffered_bytes_max: u64,
     /// The same of one client, as `connections_per_ip_max` has it; more get 429. Raise it behind a proxy. Default 64 MiB.
     pub buffered_bytes_per_ip_max: u64,

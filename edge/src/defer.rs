@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt as _};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{BodyStream, Full, StreamBody};
+use http_body_util::{Full, StreamBody};
 use malla_runtime::auth::Caller;
 use malla_runtime::call::Call;
 use malla_runtime::link;
@@ -230,8 +230,8 @@ impl Accepted {
     }
 }
 
-/// Reads the message of a gRPC call that may have to be deferred; leaves every other alone. Compressed messages and
-/// those that are too large for later are passed on, but not offered.
+/// Reads the message of a gRPC call, so that one that is slow to come occupies nobody but its client, and can be deferred;
+/// leaves streams of them alone. Compressed messages and those that are too large for later are passed on, but not offered.
 ///
 /// # Errors
 /// 408, what broke the request off, and when too much is held.
@@ -242,7 +242,7 @@ pub(crate) async fn read_whole(
     deadline: Instant,
     buffered: &Buffered,
 ) -> Result<(Option<Bytes>, Body), Rejection> {
-    if edge.deferral.is_none() || !method.deferrable || method.client_streaming {
+    if method.client_streaming {
         return Ok((None, body));
     }
     let reader = BodyReader::new(body, u64::MAX, edge.config.body_idle_timeout(), buffered)?;
@@ -252,7 +252,7 @@ pub(crate) async fn read_whole(
     let read = read.unwrap_or_default();
     if read.len() > FRAME_BYTES + REQUEST_BYTES_MAX {
         let begun = stream::iter([Ok(Frame::data(read))]);
-        return Ok((None, Body::new(StreamBody::new(begun.chain(BodyStream::new(gathered.rest()))))));
+        return Ok((None, Body::new(StreamBody::new(begun.chain(gathered.rest())))));
     }
     let message = match read.split_first_chunk::<FRAME_BYTES>() {
         Some(([0, length @ ..], rest)) if u32::from_be_bytes(*length) as usize == rest.len() => {

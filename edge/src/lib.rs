@@ -64,6 +64,7 @@ mod rejection;
 mod report;
 mod respond;
 mod route;
+mod seldom;
 mod status;
 mod upstream;
 mod websocket;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
+use http_body::Body as _;
 use malla_runtime::auth::Caller;
 use malla_runtime::call::{self as deadlines, REQUEST_ID};
 use malla_runtime::telemetry;
@@ -29,7 +30,7 @@ use crate::key::{self, KEY, Key};
 use crate::limit::Limit;
 use crate::load::Binding;
 use crate::protocol::{Lane, lane};
-use crate::record::Record;
+use crate::record::{Record, known_method};
 use crate::rejection::Rejection;
 use crate::respond::respond;
 use crate::route::{self, Route};
@@ -41,6 +42,10 @@ mod tests;
 
 /// Longest request id taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Longer answers count among what is buffered until their clients have taken them. Those of calls that change something
+/// are hardly ever longer, and what was done is not to be refused.
+const ANSWER_BYTES_FREE: u64 = 64 << 10;
 
 /// What a request was let in with.
 struct Admitted {
@@ -126,7 +131,8 @@ fn opened(edge: &Shared, head: &Parts, found: Found<'_>, record: &mut Record) ->
     let method = &found.rule.value.method;
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&found.http_method, &head.headers, method)?;
-    enter(edge, head, record)?;
+    enter_of_client(head, record)?;
+    record.hold(edge.limit.enter()?);
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key.as_ref(), &mut metadata);
     Key::tell(key, websocket::answer(edge, head, found, &caller, metadata, record))
@@ -144,7 +150,7 @@ async fn routed(
     let method = &binding.method;
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
     let key = key::find(&head.method, &head.headers, method)?;
-    enter(edge, head, record)?;
+    enter_of_client(head, record)?;
     let deadline = call::deadline(record.started, method, &caller, headers::asked_timeout(&head.headers));
     record.ends_by(deadline);
     let admitted = Admitted { caller, key, deadline };
@@ -166,6 +172,7 @@ async fn transcoded(
     let decoding = decode(&edge.config, head, body, binding, variables, &buffered);
     let messages = tokio::time::timeout_at(deadline, decoding).await;
     let messages = messages.map_err(|_| Rejection::too_slow())??;
+    record.hold(edge.limit.enter()?);
     let mut metadata = headers::to_metadata(&head.headers, peer(head))?;
     Key::pass(key.as_ref(), &mut metadata);
     let message = if let Messages::One(message) = &messages { Some(message.clone()) } else { None };
@@ -183,7 +190,14 @@ async fn transcoded(
         failed: record.failed(),
         trailers: headers::takes_trailers(&head.headers),
     };
-    encode(binding, head, reply, terms).await
+    let answer = encode(binding, head, reply, terms).await?;
+    // Streams are not gathered, and have no length.
+    if let Some(bytes) = answer.body.size_hint().exact().filter(|bytes| *bytes > ANSWER_BYTES_FREE) {
+        let held = edge.buffered.begin(head);
+        held.add(bytes)?;
+        record.hold_answer(held);
+    }
+    Ok(answer)
 }
 
 /// gRPC on both sides.
@@ -205,12 +219,13 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     let method = edge.methods.get(path).ok_or_else(|| edge.missing(unknown()))?;
     record.matched(path, method.name());
     let caller = authenticate::check(&edge.authenticator, &head.headers, method)?;
-    enter(edge, head, record)?;
+    enter_of_client(head, record)?;
     let deadline = call::deadline(record.started, method, &caller, deadlines::timeout(&head.headers));
     record.ends_by(deadline);
     let mut headers = headers::pass(&head.headers, peer(head));
     let buffered = edge.buffered.begin(head);
     let (message, body) = defer::read_whole(edge, method, body, deadline, &buffered).await?;
+    record.hold(edge.limit.enter()?);
     let offer = Offer::make(edge, method, head, &caller, message, &mut headers);
     let made = headers.get(KEY).filter(|_| !head.headers.contains_key(KEY)).cloned();
     let calling = grpc::pass(method, head, headers, body, deadline, edge.closing.clone());
@@ -224,16 +239,16 @@ async fn passed(edge: &Shared, head: &Parts, body: Body, record: &mut Record) ->
     }
 }
 
-/// Takes a place for a call: among its client's, and among all.
-fn enter(edge: &Shared, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
+/// Takes a place for a call among its client's. That among all it gets once its message is there: else few clients that
+/// send none could take them all.
+fn enter_of_client(head: &Parts, record: &mut Record) -> Result<(), Rejection> {
     if let Some(peer) = head.extensions.get::<Peer>() {
         record.hold(peer.places.calls.enter_of_client()?);
     }
-    record.hold(edge.limit.enter()?);
     Ok(())
 }
 
-/// The same for what the edge answers itself.
+/// Takes both places for what the edge answers itself.
 fn enter_own(places: &Limit, head: &Parts, record: &mut Record) -> Result<(), Rejection> {
     if let Some(peer) = head.extensions.get::<Peer>() {
         record.hold(peer.places.own.enter_of_client()?);
@@ -264,7 +279,7 @@ fn span(head: &Parts, lane: Lane) -> Span {
         "request",
         otel.name = field::Empty,
         otel.kind = "server",
-        http.request.method = %head.method,
+        http.request.method = known_method(head.method.as_str()),
         http.route = field::Empty,
         http.response.status_code = field::Empty,
         rpc.method = field::Empty,

@@ -19,6 +19,7 @@ use tonic::{Code, Status};
 use tracing::Span;
 
 use crate::accept::Untaken;
+use crate::buffered::Buffered;
 use crate::limit::Permit;
 use crate::protocol::Lane;
 use crate::rejection::Rejection;
@@ -59,6 +60,7 @@ pub(crate) struct Record {
     bytes: u64,
     finished: bool,
     permits: Vec<Permit>,
+    answer: Option<Buffered>,
     /// When the call has to be over.
     deadline: Option<Instant>,
     untaken: Option<Untaken>,
@@ -85,6 +87,7 @@ impl Record {
             bytes: 0,
             finished: false,
             permits: Vec::new(),
+            answer: None,
             deadline: None,
             untaken: None,
             successor: None,
@@ -103,6 +106,11 @@ impl Record {
     /// The request has a place until its response is over.
     pub(crate) fn hold(&mut self, permit: Permit) {
         self.permits.push(permit);
+    }
+
+    /// The answer is there, and counts until it is over.
+    pub(crate) fn hold_answer(&mut self, answer: Buffered) {
+        self.answer = Some(answer);
     }
 
     /// The call has to be over by then.
@@ -212,7 +220,7 @@ fn code_of(headers: &HeaderMap) -> Option<Code> {
 }
 
 /// Clients can make methods up, and labels come from a closed set.
-fn known_method(method: &str) -> &str {
+pub(crate) fn known_method(method: &str) -> &str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
     if KNOWN.contains(&method) { method } else { "_OTHER" }
 }

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use malla_runtime::client::network;
 use opentelemetry::global;
@@ -14,9 +13,7 @@ use tokio::time::Instant;
 use crate::buffered::Budget;
 use crate::config::Config;
 use crate::limit::Limit;
-
-/// The log says no more often than this that connections are refused.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+use crate::seldom::Seldom;
 
 /// The clients that are connected now; all clones are one count.
 #[derive(Clone, Debug, Default)]
@@ -83,8 +80,7 @@ impl Drop for Connected {
 #[derive(Debug)]
 pub(super) struct Refused {
     all: Counter<u64>,
-    untold: u64,
-    told: Option<Instant>,
+    seldom: Seldom,
 }
 
 impl Default for Refused {
@@ -92,20 +88,15 @@ impl Default for Refused {
         let meter = global::meter("malla");
         let all = meter.u64_counter("malla.edge.connections_refused");
         let all = all.with_description("Connections closed at once: their clients had too many open").build();
-        Self { all, untold: 0, told: None }
+        Self { all, seldom: Seldom::new() }
     }
 }
 
 impl Refused {
     /// One more. How many to tell of, if it is time to.
-    pub(super) fn add(&mut self, now: Instant) -> Option<u64> {
+    pub(super) fn add(&self) -> Option<u64> {
         self.all.add(1, &[]);
-        self.untold += 1;
-        if self.told.is_some_and(|told| now < told + WARNING_INTERVAL) {
-            return None;
-        }
-        self.told = Some(now);
-        Some(std::mem::take(&mut self.untold))
+        self.seldom.add(Instant::now())
     }
 }
 
@@ -125,13 +116,5 @@ mod tests {
         drop(first);
         assert!(enter("10.0.0.1").is_some());
         assert_eq!(clients.0.lock().unwrap().len(), 1, "who left is forgotten");
-    }
-
-    #[test]
-    fn refusals_are_told_together() {
-        let (mut refused, now) = (Refused::default(), Instant::now());
-        let after = |seconds| now + Duration::from_secs(seconds);
-        let told = [0, 1, 59, 60, 61, 200].map(|seconds| refused.add(after(seconds)));
-        assert_eq!(told, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 }

@@ -14,6 +14,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServiceResponse};
 
 use super::*;
+use crate::Json;
 use crate::fixture;
 use malla_runtime::codec::BytesCodec;
 
@@ -436,6 +437,32 @@ async fn what_was_passed_on_of_a_stream_is_held_no_more() {
             lines.send(said).unwrap();
             assert_eq!(line(&mut response).await, said);
         }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_are_bounded() {
+    let json = Json { emit_defaults: true, ..Json::default() };
+    let config = Config { stream_deadline_ms: 60_000, json, ..fixture::config() };
+    let all = Config { buffered_bytes_max: 1_000_000, ..config.clone() };
+    let one_client = Config { buffered_bytes_per_ip_max: 1_000_000, ..config };
+    for (config, status) in [(all, 503), (one_client, 429)] {
+        let running = start(config).await;
+        let mut channel = stingy(running.address, 0).await;
+        let call = || {
+            // Each becomes many bytes.
+            let subs = format!(r#"{{"subs":[{}{{}}]}}"#, "{},".repeat(30_000));
+            let request = http::Request::post("/v1/echo");
+            request.body(Body::new(http_body_util::Full::new(Bytes::from(subs)))).unwrap()
+        };
+        let first = ask(&mut channel, call()).await;
+        let length: u64 = first.headers()["content-length"].to_str().unwrap().parse().unwrap();
+        assert!((500_000..900_000).contains(&length), "{length}");
+        assert_eq!(ask(&mut channel, call()).await.status(), status);
+        assert_eq!(ask(&mut channel, get("/v1/echo/a")).await.status(), 200, "there is room for less");
+        drop(first);
+        let again = async { while ask(&mut channel, call()).await.status() != 201 {} };
+        tokio::time::timeout(Duration::from_secs(30), again).await.unwrap();
     }
 }
 

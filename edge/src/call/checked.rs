@@ -11,17 +11,21 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use malla_transcode::percent::{self, Keep};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::headers::BASE64;
 use crate::protocol::is_grpc;
+use crate::seldom::Seldom;
 use crate::status::of_http;
 
 /// gRPC's framing: a flag, and the message's length.
 const HEAD_BYTES: usize = 5;
 /// The largest flag there is.
 const COMPRESSED: u8 = 1;
+
+static TOO_LARGE: Seldom = Seldom::new();
 
 /// A response that is gRPC, whose messages are at most so long, and whose errors can be read.
 pub(crate) fn checked(mut response: Response<Body>, message_bytes_max: usize) -> Response<Body> {
@@ -124,7 +128,9 @@ impl Framing {
                     self.message_bytes_left = usize::MAX;
                 } else if self.message_bytes_left > self.message_bytes_max {
                     let (bytes, bytes_max) = (self.message_bytes_left, self.message_bytes_max);
-                    tracing::error!(bytes, bytes_max, "an answer is larger than edge.message_bytes_max");
+                    if let Some(answers) = TOO_LARGE.add(Instant::now()) {
+                        tracing::error!(answers, bytes, bytes_max, "an answer is larger than edge.message_bytes_max");
+                    }
                     return Err(Status::internal("the backend's answer is too large"));
                 }
             }

@@ -46,6 +46,46 @@ async fn what_was_encoded_is_decoded() {
     assert_eq!(unpack("x-gzip", members.into(), 1 << 20).await.unwrap(), "ab");
 }
 
+#[tokio::test]
+async fn nothing_grows_beyond_all_measure() {
+    let zeros = pack(Coding::Gzip, &vec![0; 1 << 20]).await;
+    let nested = pack(Coding::Gzip, &vec![0; 64 << 10].repeat(2)).await;
+    let noise: Vec<u8> = (0..20_000_u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let mixed = [pack(Coding::Gzip, &noise).await, zeros.clone()].concat();
+    for (names, data, taken) in [
+        ("gzip", pack(Coding::Gzip, &[0; 64 << 10]).await, true),
+        ("gzip", zeros.clone(), false),
+        // As long as what came before makes up for it.
+        ("gzip", mixed.into(), true),
+        ("gzip, zstd", pack(Coding::Zstd, &nested).await, false),
+        ("gzip, zstd", pack(Coding::Zstd, &zeros.repeat(100)).await, false),
+        // Nothing at all in the end.
+        ("gzip, zstd", pack(Coding::Zstd, &pack(Coding::Gzip, b"").await.repeat(9_000)).await, false),
+    ] {
+        let unpacked = unpack(names, data, 1 << 30).await.map(|data| data.len()).map_err(|status| status.code());
+        assert_eq!(unpacked.is_ok(), taken, "{names}: {unpacked:?}");
+        assert!(taken || unpacked == Err(Code::ResourceExhausted), "{names}: {unpacked:?}");
+    }
+    let asked = Request::post("/v1/echo").header("host", "test").header("content-encoding", "gzip");
+    let refused = send(&edge(config()), asked.body(body(zeros)).unwrap()).await;
+    assert_eq!(refused.status(), 413);
+    let told = refused.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&told).contains("more than 100 times as long decoded as it came"), "{told:?}");
+}
+
+#[tokio::test]
+async fn nothing_follows_what_was_encoded() {
+    for coding in [Coding::Zstd, Coding::Brotli, Coding::Gzip, Coding::Zlib] {
+        let data = [pack(coding, b"beer").await.as_ref(), b"junk"].concat();
+        let refused = unpack(coding.name(), data.into(), 1 << 20).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{coding:?}");
+    }
+    let empty = pack(Coding::Gzip, b"").await;
+    for (members, taken) in [(10_000, true), (10_001, false)] {
+        assert_eq!(unpack("gzip", empty.repeat(members).into(), 1 << 20).await.is_ok(), taken, "{members} members");
+    }
+}
+
 #[test]
 fn clients_say_what_they_like() {
     for (header, expected) in [
@@ -129,14 +169,19 @@ async fn decoded_so_far(coding: Coding, data: &[u8]) -> Vec<u8> {
     text
 }
 
-/// A frame of `blocks` blocks, each of which says "128 KiB of zeros" in four bytes (RFC 8878 3.1.1).
-fn zstd_bomb(blocks: usize) -> Vec<u8> {
-    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3];
+/// A frame of `blocks` blocks, each of which says "128 KiB of zeros" in four bytes (RFC 8878 3.1.1), with one that is as
+/// long as it says behind each.
+fn zstd_of_zeros(blocks: usize, plain_bytes: usize) -> Vec<u8> {
+    let head =
+        |length: usize, kind: usize, is_last: bool| (length << 3 | kind << 1 | usize::from(is_last)).to_le_bytes();
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3];
     for at in 1..=blocks {
-        let [low, middle, high, _] = ((128 << 10 << 3) | (1 << 1) | u32::from(at == blocks)).to_le_bytes();
-        bomb.extend([low, middle, high, 0]);
+        frame.extend(&head(128 << 10, 1, false)[..3]);
+        frame.push(0);
+        frame.extend(&head(plain_bytes, 0, at == blocks)[..3]);
+        frame.resize(frame.len() + plain_bytes, 0);
     }
-    bomb
+    frame
 }
 
 /// The most memory the process ever had, in bytes.
@@ -149,14 +194,15 @@ fn peak() -> u64 {
 #[tokio::test]
 async fn bombs_are_refused_and_cost_nothing() {
     let edge = edge(config());
-    let zstd = zstd_bomb(4_096);
-    assert!(zstd.len() < 17 << 10, "16 KiB that are 512 MiB");
+    let zstd = zstd_of_zeros(4_096, 0);
+    assert!(zstd.len() < 29 << 10, "28 KiB that are 512 MiB");
+    let large = zstd_of_zeros(4_096, 2 << 10);
     let zeros = pack(Coding::Gzip, &vec![0; 16 << 20]).await;
     let gzip: Vec<u8> = zeros.repeat(32);
     let nested = pack(Coding::Gzip, &gzip).await;
     assert!(nested.len() < 17 << 10, "{} bytes that are 512 MiB", nested.len());
     let before = peak();
-    for (coding, bomb) in [("zstd", zstd.into()), ("gzip, gzip", nested)] {
+    for (coding, bomb) in [("zstd", zstd.into()), ("zstd", large.into()), ("gzip, gzip", nested)] {
         for (method, uri) in [("POST", "/v1/echo"), ("PUT", "/v1/files/a")] {
             let request = Request::builder().method(method).uri(uri).header("host", "test");
             let request = request.header("content-encoding", coding).body(body(Bytes::clone(&bomb))).unwrap();
@@ -172,10 +218,10 @@ async fn uploads_are_decoded_at_constant_memory() {
     let edge = edge(Config { upload_bytes_max: 1 << 30, ..config() });
     let before = peak();
     let request = Request::put("/v1/files/a").header("host", "test").header("content-encoding", "zstd");
-    let response = send(&edge, request.body(body(zstd_bomb(1_024))).unwrap()).await;
+    let response = send(&edge, request.body(body(zstd_of_zeros(1_024, 2 << 10))).unwrap()).await;
     let answer = response.into_body().collect().await.unwrap().to_bytes();
     let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-    assert_eq!(answer["i64"], (128_u64 << 20).to_string());
+    assert_eq!(answer["i64"], (130_u64 << 20).to_string());
     let grown = peak() - before;
     assert!(grown < 48 << 20, "{} MiB", grown >> 20);
 }

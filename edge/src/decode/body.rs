@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, stream};
 use http::StatusCode;
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -62,10 +63,10 @@ impl BodyReader {
         Ok(all.freeze())
     }
 
-    fn unreadable(&self, error: &Status) -> Rejection {
+    fn unreadable(error: &Status) -> Rejection {
         tracing::debug!(%error, "a request's body could not be read");
         if error.code() == Code::ResourceExhausted {
-            return Rejection::too_large(self.bytes_max);
+            return Rejection::http(StatusCode::PAYLOAD_TOO_LARGE, error.code(), error.message());
         }
         Rejection::new(Status::invalid_argument("the body is malformed or was cut off"))
     }
@@ -79,9 +80,11 @@ impl BodyReader {
 impl Chunks for BodyReader {
     async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
         loop {
+            // What was decoded may be there without end, and nothing that waits for it would ever wait.
+            tokio::task::consume_budget().await;
             let frame = tokio::time::timeout(self.idle, self.body.frame()).await.map_err(|_| self.stalled())?;
             let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| self.unreadable(&error))?;
+            let frame = frame.map_err(|error| Self::unreadable(&error))?;
             let Ok(data) = frame.into_data() else { continue };
             let length = data.len() as u64;
             self.bytes_left =
@@ -133,8 +136,11 @@ impl<C: Chunks> Gathered<C> {
 }
 
 impl Gathered<BodyReader> {
-    /// What comes behind the pieces, no longer held to any limit.
-    pub(crate) fn rest(self) -> Body {
-        self.chunks.body
+    /// What comes behind the pieces. It is held, as all that came before, until it is dropped.
+    pub(crate) fn rest(self) -> impl Stream<Item = Result<Frame<Bytes>, Status>> + Send {
+        stream::unfold(self.chunks, async |mut reader| match reader.next().await {
+            Ok(data) => Some((Ok(Frame::data(data?)), reader)),
+            Err(rejection) => Some((Err(rejection.status), reader)),
+        })
     }
 }

@@ -17,6 +17,7 @@ mod tests;
 
 const PARTS_MAX: usize = 1_000;
 const PART_HEAD_BYTES_MAX: usize = 8 << 10;
+const PART_HEAD_END: &[u8] = b"\r\n\r\n";
 /// RFC 2046 5.1.1.
 const BOUNDARY_CHARS_MAX: usize = 70;
 
@@ -86,15 +87,19 @@ impl Multipart {
         if self.parts > PARTS_MAX {
             return Err(malformed(&format!("it has more than {PARTS_MAX} parts")));
         }
+        let mut seen = 0;
         let end = loop {
-            match memmem::find(&self.ahead, b"\r\n\r\n") {
-                Some(end) => break end,
-                None if self.ahead.len() > PART_HEAD_BYTES_MAX => return Err(malformed("a part's head is too long")),
-                None => self.at_least(self.ahead.len() + 1).await?,
+            match memmem::find(&self.ahead[seen..], PART_HEAD_END).map(|at| seen + at) {
+                Some(end) if end <= PART_HEAD_BYTES_MAX => break end,
+                None if self.ahead.len() < PART_HEAD_BYTES_MAX + PART_HEAD_END.len() => {
+                    seen = self.ahead.len().saturating_sub(PART_HEAD_END.len() - 1);
+                    self.at_least(self.ahead.len() + 1).await?;
+                }
+                _ => return Err(malformed("a part's head is too long")),
             }
         };
         let head = self.ahead.split_to(end);
-        self.ahead.advance(4);
+        self.ahead.advance(PART_HEAD_END.len());
         head_of(&head).map(Some)
     }
 

@@ -47,6 +47,8 @@ impl Pieces {
         let cut = CancellationToken::new();
         let rest = stream::unfold((source, report, cut.clone(), None), async |(mut source, mut report, cut, held)| {
             drop(held);
+            // A piece of a body may be thousands of messages.
+            tokio::task::consume_budget().await;
             let piece = tokio::select! {
                 piece = source.next() => Some(piece),
                 // The client has left, or has been answered.

@@ -75,12 +75,12 @@ impl Values {
     /// What keeps the body from being a sequence of values.
     pub(crate) fn next(&mut self, ended: bool) -> Result<Option<Bytes>, Error> {
         while self.seen == 0 {
+            self.ahead.advance(self.ahead.iter().take_while(|byte| byte.is_ascii_whitespace()).count());
             let Some(&byte) = self.ahead.first() else { return self.nothing(ended) };
-            if byte.is_ascii_whitespace() || self.step(byte)? {
-                self.ahead.advance(1);
-            } else {
+            if !self.step(byte)? {
                 break;
             }
+            self.ahead.advance(1);
         }
         let length = self.end(ended)?;
         if length.unwrap_or(self.ahead.len()) > self.value_bytes_max {

@@ -517,6 +517,27 @@ async fn broken_uploads_do_not_look_complete() {
     assert_eq!(answer(&edge, upload).await.0, 400);
 }
 
+/// On one thread, as it is here.
+#[tokio::test]
+async fn a_body_that_is_there_leaves_room_for_other_requests() {
+    let spaces = vec![Bytes::from_static(b" "); 20_000];
+    let messages = vec![Bytes::from("{}\n".repeat(20_000))];
+    for (uri, pieces) in [("/v1/echo", spaces.clone()), ("/v1/chat", spaces), ("/v1/chat", messages)] {
+        let pieces = pieces.into_iter().map(|piece| Ok::<_, Status>(http_body::Frame::data(piece)));
+        let pieces = futures_util::stream::iter(pieces);
+        let asked = request("POST", uri).body(Body::new(StreamBody::new(pieces))).unwrap();
+        let edge = edge(config());
+        let asking = tokio::spawn(async move { answer(&edge, asked).await.0 });
+        let mut turns = 0;
+        while !asking.is_finished() {
+            tokio::task::yield_now().await;
+            turns += 1;
+        }
+        assert!(turns > 100, "{uri}: {turns} turns of others");
+        assert!(asking.await.unwrap() < 500, "{uri}");
+    }
+}
+
 #[tokio::test]
 async fn edge_at_its_limit_says_when_to_come_again() {
     let edge = edge(Config { requests_max: 1, ..config() });
@@ -525,6 +546,33 @@ async fn edge_at_its_limit_says_when_to_come_again() {
     assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "1"));
     drop(held);
     assert_eq!(answer(&edge, get("/v1/echo/a")).await.0, 200);
+}
+
+#[tokio::test]
+async fn whoever_sends_no_message_takes_no_place_of_others() {
+    for (uri, content_type, expected) in [
+        ("/v1/echo", "application/json", 200),
+        ("/test.v1.EchoService/Get", "application/grpc", 200),
+        // A stream of messages is a call from its beginning.
+        ("/v1/chat", "application/json", 503),
+        ("/test.v1.EchoService/Chat", "application/grpc", 503),
+    ] {
+        let edge = edge(Config { requests_max: 1, ..config() });
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let never = futures_util::stream::once(async {
+            let _ = begin.send(());
+            std::future::pending::<Result<http_body::Frame<Bytes>, Status>>().await
+        });
+        let asked = request("POST", uri).version(http::Version::HTTP_2).header("content-type", content_type);
+        let asked = asked.body(Body::new(StreamBody::new(never))).unwrap();
+        let asking = tokio::spawn({
+            let edge = edge.clone();
+            async move { send(&edge, asked).await }
+        });
+        begun.await.unwrap();
+        assert_eq!(answer(&edge, get("/v1/echo/a")).await.0, expected, "{uri}");
+        asking.abort();
+    }
 }
 
 /// One gRPC call; its answer's messages and trailers, or headers where there are none.
@@ -541,6 +589,16 @@ async fn grpc(edge: &Edge, path: &str, message: &[u8]) -> (Bytes, BTreeMap<Strin
     let trailers = collected.trailers().cloned().unwrap_or(headers);
     let pairs = trailers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
     (collected.to_bytes(), pairs.collect())
+}
+
+#[tokio::test]
+async fn what_grpc_clients_send_is_bounded() {
+    let few = Config { buffered_bytes_max: 10, ..config() };
+    for (config, bytes, code) in [(few.clone(), 3, "0"), (few, 11, "14")] {
+        let message = [&[0x0a, bytes - 2][..], &vec![b'a'; usize::from(bytes) - 2]].concat();
+        let (_, trailers) = grpc(&edge(config), "/test.v1.EchoService/Get", &message).await;
+        assert_eq!(trailers["grpc-status"], code, "{bytes}: {trailers:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,16 +10,23 @@ use tracing::{Event, Metadata, Subscriber};
 use super::*;
 use crate::fixture::{config, edge, send};
 
-/// The codes in the access log.
+/// The values of a field in the access log and in spans.
 #[derive(Clone, Default)]
-struct Codes(Arc<Mutex<Vec<String>>>);
+struct Noted(&'static str, Arc<Mutex<Vec<String>>>);
 
-impl Subscriber for Codes {
+impl Noted {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.1.lock().unwrap())
+    }
+}
+
+impl Subscriber for Noted {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        span.record(&mut self.clone());
         Id::from_u64(1)
     }
 
@@ -35,21 +42,23 @@ impl Subscriber for Codes {
     fn exit(&self, _: &Id) {}
 }
 
-impl Visit for Codes {
+impl Visit for Noted {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "code" {
-            self.0.lock().unwrap().push(value.to_owned());
+        if field.name() == self.0 {
+            self.1.lock().unwrap().push(value.to_owned());
         }
     }
 
-    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
 }
 
 #[tokio::test]
 async fn a_stream_is_recorded_as_it_ends() {
-    let codes = Codes::default();
+    let codes = Noted("code", Arc::default());
     // With a second one tracing does not ask the thread of another test whether anybody wants to know.
-    let _other = tracing::Dispatch::new(Codes::default());
+    let _other = tracing::Dispatch::new(Noted::default());
     let _noted = tracing::subscriber::set_default(codes.clone());
     let edge = edge(config());
     for (accept, encoding, uri, expected) in [
@@ -65,6 +74,19 @@ async fn a_stream_is_recorded_as_it_ends() {
         let response = send(&edge, request.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), 200);
         response.into_body().collect().await.unwrap();
-        assert_eq!(codes.0.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected], "{uri} {accept} {encoding}");
+        assert_eq!(codes.take(), [expected], "{uri} {accept} {encoding}");
+    }
+}
+
+#[tokio::test]
+async fn what_clients_make_up_is_not_noted() {
+    let methods = Noted("http.request.method", Arc::default());
+    let _other = tracing::Dispatch::new(Noted::default());
+    let _noted = tracing::subscriber::set_default(methods.clone());
+    let edge = edge(config());
+    for (method, expected) in [("GET", "GET"), ("A".repeat(30_000).as_str(), "_OTHER")] {
+        let request = Request::builder().method(method).uri("/v1/echo/a").header("host", "test");
+        send(&edge, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(methods.take(), [expected]);
     }
 }

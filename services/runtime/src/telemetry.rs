@@ -28,9 +28,11 @@ use crate::config;
 use crate::module::StartError;
 
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-/// The exporter is itself a gRPC client: spans about exports would breed spans.
-const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,reqwest=warn,sqlx=warn,sea_orm=warn,\
-                     sea_orm_migration=warn,opentelemetry=error,opentelemetry_sdk=error,opentelemetry-otlp=error";
+/// The exporter is itself a gRPC client: spans about exports would breed spans. What h2 and a pool of connections warn of,
+/// clients can bring about as often as they like.
+const QUIET: &str = "h2=error,hyper=warn,hyper_util=warn,tonic=warn,tower=warn,reqwest=warn,sqlx=warn,sqlx::pool=error,\
+                     sea_orm=warn,sea_orm_migration=warn,opentelemetry=error,opentelemetry_sdk=error,\
+                     opentelemetry-otlp=error";
 
 /// Section `[telemetry]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -223,7 +225,20 @@ impl RpcMetrics {
 
 #[cfg(test)]
 mod tests {
+    use tracing::{Level, enabled};
+
     use super::*;
+
+    #[test]
+    fn what_clients_bring_about_is_no_warning() {
+        let logs = tracing_subscriber::registry().with(Config::default().filter().expect("the default is a filter"));
+        tracing::subscriber::with_default(logs, || {
+            assert!(!enabled!(target: "h2::proto::streams", Level::WARN), "a connection that resets its streams");
+            assert!(!enabled!(target: "sqlx::pool::acquire", Level::WARN), "a place in a pool that was waited for");
+            assert!(enabled!(target: "h2::proto::streams", Level::ERROR));
+            assert!(enabled!(target: "sqlx::query", Level::WARN));
+        });
+    }
 
     #[test]
     fn a_log_filter_has_levels_only() {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use http::Request;
@@ -101,6 +101,29 @@ async fn what_is_malformed_is_refused() {
         assert_eq!(refused, Err(format!("malformed multipart/form-data: {problem}")), "{body:.80}");
     }
     assert!(read("multipart/form-data", b"", 1).await.is_err());
+}
+
+#[tokio::test]
+async fn heads_are_as_long_as_they_may_however_they_come() {
+    let with = |bytes: usize| {
+        let head = "\r\ncontent-disposition: form-data; name=a\r\nx: ";
+        format!("--b{head}{}\r\n\r\n\r\n--b--", "x".repeat(bytes - head.len()))
+    };
+    for (bytes, taken) in [(8 << 10, true), ((8 << 10) + 1, false)] {
+        for step in [1, 5, 10_000] {
+            let parts = read("multipart/form-data; boundary=b", with(bytes).as_bytes(), step).await;
+            assert_eq!(parts.is_ok(), taken, "{bytes} in steps of {step}");
+        }
+    }
+    let data = format!("--b\r\ncontent-disposition: form-data; name=a\r\n\r\n{}\r\n--b--", "x".repeat(160 << 10));
+    let heads = with(8 << 10).replace("--b--", "").repeat(20) + "--b--";
+    let [data, heads] = [data, heads].map(async |body| {
+        let begun = Instant::now();
+        read("multipart/form-data; boundary=b", body.as_bytes(), 1).await.unwrap();
+        begun.elapsed()
+    });
+    let (data, heads) = (data.await, heads.await);
+    assert!(heads < data * 4, "{heads:?}, where as much data takes {data:?}");
 }
 
 proptest! {
