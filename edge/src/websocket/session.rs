@@ -123,7 +123,11 @@ impl Session {
         let (code, reason) = match end {
             End::Done => (CloseCode::Normal, String::new()),
             End::Closed(code, reason) => (code, reason.to_owned()),
-            End::Left => return,
+            End::Left => {
+                // Its close frame is answered, if it sent one.
+                let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.flush()).await;
+                return;
+            }
             End::Failed(rejection) => {
                 record.refused(&rejection);
                 let error = self.errors.element(&rejection.status);

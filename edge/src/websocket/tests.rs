@@ -15,7 +15,8 @@ use malla_runtime::shutdown::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -102,6 +103,13 @@ async fn hear<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>
 
 async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, text: &str) {
     socket.send(Message::text(text)).await.unwrap();
+}
+
+/// Closes, and is answered with the same (RFC 6455 5.5.1).
+async fn leave<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) {
+    socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "bye".into() })).await.unwrap();
+    assert_eq!(hear(socket).await, "1000 bye");
+    assert_eq!(hear(socket).await, "None");
 }
 
 #[tokio::test]
@@ -233,7 +241,7 @@ async fn a_client_that_leaves_cancels_the_call() {
         hear(&mut socket).await;
         assert_eq!(told.recv().await, Some("begun"));
         if clean {
-            socket.close(None).await.unwrap();
+            leave(&mut socket).await;
         }
         drop(socket);
         let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
@@ -318,7 +326,7 @@ async fn over_http2_too_whoever_leaves_or_answers_no_ping_cancels_the_call() {
         // Pings are answered while it listens.
         assert!(tokio::time::timeout(Duration::from_millis(400), hear(&mut socket)).await.is_err());
         if clean {
-            socket.close(None).await.unwrap();
+            leave(&mut socket).await;
             drop(socket);
         }
         let fate = tokio::time::timeout(Duration::from_secs(5), told.recv()).await;
