@@ -15,7 +15,7 @@ use tonic::body::Body;
 use crate::call::{Replied, Reply, headers};
 use crate::codec::{HttpBody, Output, ResponsePlan};
 use crate::load::Binding;
-use crate::rejection::{Rejection, Source};
+use crate::rejection::Rejection;
 use frame::Format;
 
 pub(crate) use stream::Terms;
@@ -94,7 +94,7 @@ fn with_trailers(mut answer: Answer, takes_trailers: bool, received: &HeaderMap)
 }
 
 fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: Bytes) -> Result<Answer, Rejection> {
-    let output = write(plan, message).map_err(broken)?;
+    let output = write(plan, message).map_err(Rejection::backend)?;
     Ok(match output {
         _ if matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Answer::empty(success),
         Output::Json { text, next_page_token, .. } => {
@@ -140,8 +140,4 @@ pub(crate) fn write(plan: &ResponsePlan, message: Bytes) -> Result<Output, Statu
         tracing::error!(%error, "an answer cannot be written");
         Status::internal("the backend's answer cannot be read")
     })
-}
-
-fn broken(status: Status) -> Rejection {
-    Rejection { source: Source::Backend, ..Rejection::new(status) }
 }

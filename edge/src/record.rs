@@ -275,4 +275,4 @@ impl HttpBody for Followed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

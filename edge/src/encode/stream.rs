@@ -14,7 +14,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::frame::Format;
-use super::{Answer, broken, media_type, write};
+use super::{Answer, media_type, write};
 use crate::call::{Replies, headers};
 use crate::codec::{HttpBody, Output, ResponsePlan};
 use crate::errors;
@@ -199,7 +199,7 @@ pub(super) async fn raw(
 ) -> Result<Answer, Rejection> {
     let mut messages = Messages::new(replies, terms);
     let first = messages.next().await.transpose()?;
-    let first = first.map(|message| piece(&plan, message)).transpose().map_err(broken)?;
+    let first = first.map(|message| piece(&plan, message)).transpose().map_err(Rejection::backend)?;
     let mut head = HeaderMap::new();
     if let Some(first) = &first {
         head.insert(header::CONTENT_TYPE, media_type(first));

@@ -10,9 +10,16 @@ use tracing::{Event, Metadata, Subscriber};
 use super::*;
 use crate::fixture::{config, edge, send};
 
-/// The codes in the access log.
+/// The codes in the access log, and who refused.
 #[derive(Clone, Default)]
-struct Codes(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Codes(Arc<Mutex<Vec<String>>>);
+
+impl Codes {
+    /// What was noted since the last time.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
 
 impl Subscriber for Codes {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -40,6 +47,9 @@ impl Visit for Codes {
         if field.name() == "code" {
             self.0.lock().unwrap().push(value.to_owned());
         }
+        if field.name() == "refused_by" && !value.is_empty() {
+            self.0.lock().unwrap().last_mut().unwrap().extend([" by ", value]);
+        }
     }
 
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
@@ -65,6 +75,6 @@ async fn a_stream_is_recorded_as_it_ends() {
         let response = send(&edge, request.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), 200);
         response.into_body().collect().await.unwrap();
-        assert_eq!(codes.0.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected], "{uri} {accept} {encoding}");
+        assert_eq!(codes.take(), [expected], "{uri} {accept} {encoding}");
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Session {
 enum End {
     Done,
     Failed(Rejection),
-    Closed(CloseCode, &'static str),
+    Closed(CloseCode, Status),
     Left,
 }
 
@@ -122,7 +122,11 @@ impl Session {
         let end = self.converse(&mut socket, &mut record).await;
         let (code, reason) = match end {
             End::Done => (CloseCode::Normal, String::new()),
-            End::Closed(code, reason) => (code, reason.to_owned()),
+            End::Closed(code, status) => {
+                let reason = status.message().to_owned();
+                record.refused(&Rejection::new(status));
+                (code, reason)
+            }
             End::Left => {
                 // Its close frame is answered, if it sent one.
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.flush()).await;
@@ -165,7 +169,7 @@ impl Session {
                 // What ends it first: a backend that always has a message ready would otherwise never be stopped.
                 biased;
                 Some(end) = ends.next() => match end {
-                    bounded::End::Drain => return End::Closed(CloseCode::Away, "the edge is shutting down"),
+                    bounded::End::Drain => return End::Closed(CloseCode::Away, end.into()),
                     bounded::End::Deadline => return End::Failed(Rejection::backend(end.into())),
                 },
                 _ = pings.tick() => {
@@ -245,11 +249,15 @@ impl Session {
                 Some(Payload::Raw(HttpBody { content_type: String::new(), data }))
             }
             Some(Ok(Message::Text(_) | Message::Binary(_))) => {
-                return Err(End::Closed(CloseCode::Unsupported, "JSON is text, and raw bytes are binary"));
+                let problem = Status::invalid_argument("JSON is text, and raw bytes are binary");
+                return Err(End::Closed(CloseCode::Unsupported, problem));
             }
             Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed)) | None => return Err(End::Left),
             Some(Ok(_)) => return Ok(()),
-            Some(Err(Error::Capacity(_))) => return Err(End::Closed(CloseCode::Size, "the message is too large")),
+            Some(Err(Error::Capacity(_))) => {
+                let problem = Status::resource_exhausted("the message is too large");
+                return Err(End::Closed(CloseCode::Size, problem));
+            }
             Some(Err(error)) => {
                 tracing::debug!(%error, "a WebSocket broke");
                 return Err(End::Left);
@@ -270,12 +278,11 @@ impl Session {
     }
 
     fn frame(&self, message: Bytes) -> Result<Message, Rejection> {
-        match write(&self.response, message)? {
+        match write(&self.response, message).map_err(Rejection::backend)? {
             Output::Raw(body) => Ok(Message::Binary(body.data)),
-            Output::Json { text, .. } => match Utf8Bytes::try_from(text) {
-                Ok(text) => Ok(Message::Text(text)),
-                Err(_) => Err(Rejection::new(Status::internal("the backend's answer cannot be read"))),
-            },
+            Output::Json { text, .. } => Utf8Bytes::try_from(text)
+                .map(Message::Text)
+                .map_err(|_| Rejection::backend(Status::internal("the backend's answer cannot be read"))),
         }
     }
 }
