@@ -54,12 +54,26 @@ impl Answer {
 /// Writes a reply as its binding has it.
 ///
 /// # Errors
-/// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
-pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms: Terms) -> Result<Answer, Rejection> {
+/// What the backend ended a stream with before its first message, or at all where nothing else is told; 500 for bytes that
+/// are not the promised message.
+pub(crate) async fn encode(
+    binding: &Binding,
+    head: &Parts,
+    mut reply: Reply,
+    terms: Terms,
+) -> Result<Answer, Rejection> {
     let (plan, takes_trailers) = (&binding.response, terms.trailers);
     let success = headers::status(&reply.headers).unwrap_or(binding.success);
+    let is_silent = matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if is_silent && let Replied::Stream(replies) = &mut reply.messages {
+        // Nobody hears them, but how the call ends is the answer.
+        while replies.next().await?.is_some() {}
+        reply.trailers = replies.trailers();
+        reply.messages = Replied::One(Bytes::new());
+    }
     let is_stream = matches!(reply.messages, Replied::Stream(_));
     let mut answer = match reply.messages {
+        Replied::One(_) if is_silent => Answer::empty(success),
         Replied::One(message) => one(plan, success, head, message)?,
         Replied::Stream(messages) if plan.is_raw() => stream::raw(plan.clone(), success, messages, terms).await?,
         Replied::Stream(messages) => {
@@ -94,9 +108,7 @@ fn with_trailers(mut answer: Answer, takes_trailers: bool, received: &HeaderMap)
 }
 
 fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: Bytes) -> Result<Answer, Rejection> {
-    let output = write(plan, message).map_err(Rejection::backend)?;
-    Ok(match output {
-        _ if matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Answer::empty(success),
+    Ok(match write(plan, message).map_err(Rejection::backend)? {
         Output::Json { text, next_page_token, .. } => {
             let mut answer = Answer::json(success, text);
             let in_query = matches!(head.method, Method::GET | Method::HEAD) && !next_page_token.is_empty();
