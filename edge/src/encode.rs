@@ -16,7 +16,7 @@ use tonic::body::Body;
 use crate::call::{Replied, Reply, headers};
 use crate::codec::{HttpBody, ResponsePlan};
 use crate::load::Binding;
-use crate::rejection::{Rejection, Source};
+use crate::rejection::Rejection;
 use frame::Format;
 
 pub(crate) use stream::Terms;
@@ -55,12 +55,26 @@ impl Answer {
 /// Writes a reply as its binding has it.
 ///
 /// # Errors
-/// What the backend ended a stream with before its first message; 500 for bytes that are not the promised message.
-pub(crate) async fn encode(binding: &Binding, head: &Parts, reply: Reply, terms: Terms) -> Result<Answer, Rejection> {
+/// What the backend ended a stream with before its first message, or at all where nothing else is told; 500 for bytes that
+/// are not the promised message.
+pub(crate) async fn encode(
+    binding: &Binding,
+    head: &Parts,
+    mut reply: Reply,
+    terms: Terms,
+) -> Result<Answer, Rejection> {
     let takes_trailers = terms.trailers;
     let success = headers::status(&reply.headers).unwrap_or(binding.success);
+    let is_silent = matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if is_silent && let Replied::Stream(replies) = &mut reply.messages {
+        // Nobody hears them, but how the call ends is the answer.
+        while replies.next().await?.is_some() {}
+        reply.trailers = replies.trailers();
+        reply.messages = Replied::One(Bytes::new());
+    }
     let is_stream = matches!(reply.messages, Replied::Stream(_));
     let mut answer = match (reply.messages, &binding.response) {
+        (Replied::One(_), _) if is_silent => Answer::empty(success),
         (Replied::One(message), plan) => one(plan, success, head, &message)?,
         (Replied::Stream(messages), ResponsePlan::Raw(plan)) => {
             stream::raw(plan.clone(), success, messages, terms).await?
@@ -97,9 +111,10 @@ fn with_trailers(mut answer: Answer, takes_trailers: bool, received: &HeaderMap)
 }
 
 fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: &Bytes) -> Result<Answer, Rejection> {
-    let answer = match plan {
+    Ok(match plan {
         ResponsePlan::Json(plan) => {
-            let mut answer = Answer::json(success, plan.text(message).map_err(unreadable).map_err(broken)?);
+            let text = plan.text(message).map_err(unreadable).map_err(Rejection::backend)?;
+            let mut answer = Answer::json(success, text);
             let token = plan.next_page_token(message);
             let in_query = matches!(head.method, Method::GET | Method::HEAD) && !token.is_empty();
             if let Some(link) = in_query.then(|| next_page(&head.uri, token)).flatten() {
@@ -108,12 +123,10 @@ fn one(plan: &ResponsePlan, success: StatusCode, head: &Parts, message: &Bytes) 
             answer
         }
         ResponsePlan::Raw(plan) => {
-            let body = plan.body(message).map_err(unreadable).map_err(broken)?;
+            let body = plan.body(message).map_err(unreadable).map_err(Rejection::backend)?;
             Answer::full(success, media_type(&body), body.data)
         }
-    };
-    let bare = matches!(success, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Ok(if bare { Answer::empty(success) } else { answer })
+    })
 }
 
 /// `Link` to the next page (RFC 8288): the same request with another `page_token`.
@@ -142,8 +155,4 @@ fn media_type(body: &HttpBody) -> HeaderValue {
 pub(crate) fn unreadable(error: EncodeError) -> Status {
     tracing::error!(%error, "an answer cannot be written");
     Status::internal("the backend's answer cannot be read")
-}
-
-fn broken(status: Status) -> Rejection {
-    Rejection { source: Source::Backend, ..Rejection::new(status) }
 }

@@ -283,4 +283,4 @@ impl HttpBody for Followed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -39,7 +39,7 @@ pub(crate) struct Rejection {
 /// Who refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The edge, before any backend saw the request: it is safe to send it again.
+    /// The edge, for what its client sent or for want of room. Of a stream its backend may have seen the beginning.
     Edge,
     /// A backend: it may have been carried out.
     Backend,
@@ -169,12 +169,6 @@ impl Rejection {
     pub(crate) fn set(&mut self, name: HeaderName, value: HeaderValue) {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value));
-    }
-}
-
-impl From<Status> for Rejection {
-    fn from(status: Status) -> Self {
-        Self::new(status)
     }
 }
 

@@ -14,7 +14,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::frame::Format;
-use super::{Answer, broken, media_type, unreadable};
+use super::{Answer, media_type, unreadable};
 use crate::call::{Replies, headers};
 use crate::codec::{JsonPlan, RawPlan};
 use crate::errors;
@@ -198,7 +198,7 @@ pub(super) async fn raw(
 ) -> Result<Answer, Rejection> {
     let mut messages = Messages::new(replies, terms);
     let first = messages.next().await.transpose()?;
-    let first = first.map(|message| plan.body(&message).map_err(unreadable)).transpose().map_err(broken)?;
+    let first = first.map(|message| plan.body(&message).map_err(unreadable)).transpose().map_err(Rejection::backend)?;
     let mut head = HeaderMap::new();
     if let Some(first) = &first {
         head.insert(header::CONTENT_TYPE, media_type(first));

@@ -10,12 +10,13 @@ use tracing::{Event, Metadata, Subscriber};
 use super::*;
 use crate::fixture::{config, edge, send};
 
-/// The values of a field in the access log and in spans.
+/// The values of a field in the access log and in spans; with the code, who refused.
 #[derive(Clone, Default)]
-struct Noted(&'static str, Arc<Mutex<Vec<String>>>);
+pub(crate) struct Noted(pub(crate) &'static str, pub(crate) Arc<Mutex<Vec<String>>>);
 
 impl Noted {
-    fn take(&self) -> Vec<String> {
+    /// What was noted since the last time.
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.1.lock().unwrap())
     }
 }
@@ -46,6 +47,9 @@ impl Visit for Noted {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == self.0 {
             self.1.lock().unwrap().push(value.to_owned());
+        }
+        if self.0 == "code" && field.name() == "refused_by" && !value.is_empty() {
+            self.1.lock().unwrap().last_mut().unwrap().extend([" by ", value]);
         }
     }
 

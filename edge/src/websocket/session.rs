@@ -66,7 +66,7 @@ pub(super) struct Session {
 enum End {
     Done,
     Failed(Rejection),
-    Closed(CloseCode, &'static str),
+    Closed(CloseCode, Status),
     Left,
 }
 
@@ -146,7 +146,11 @@ impl Session {
         let end = self.converse(&mut socket, refused, &mut record).await;
         let (code, reason) = match end {
             End::Done => (CloseCode::Normal, String::new()),
-            End::Closed(code, reason) => (code, reason.to_owned()),
+            End::Closed(code, status) => {
+                let reason = status.message().to_owned();
+                record.refused(&Rejection::new(status));
+                (code, reason)
+            }
             End::Left => {
                 // Its close frame is answered, if it sent one.
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.flush()).await;
@@ -191,7 +195,7 @@ impl Session {
                 // What ends it first: a backend that always has a message ready would otherwise never be stopped.
                 biased;
                 Some(end) = ends.next() => match end {
-                    bounded::End::Drain => return End::Closed(CloseCode::Away, "the edge is shutting down"),
+                    bounded::End::Drain => return End::Closed(CloseCode::Away, end.into()),
                     bounded::End::Deadline => return End::Failed(Rejection::backend(end.into())),
                 },
                 Ok(rejection) = &mut refused => return End::Failed(rejection),
@@ -274,11 +278,15 @@ impl Session {
             Some(Ok(Message::Text(text))) if !self.request.is_raw() => Some(Payload::Json(text.as_bytes())),
             Some(Ok(Message::Binary(data))) if self.request.is_raw() => Some(Payload::Raw { content_type: "", data }),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => {
-                return Err(End::Closed(CloseCode::Unsupported, "JSON is text, and raw bytes are binary"));
+                let problem = Status::invalid_argument("JSON is text, and raw bytes are binary");
+                return Err(End::Closed(CloseCode::Unsupported, problem));
             }
             Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed)) | None => return Err(End::Left),
             Some(Ok(_)) => return Ok(()),
-            Some(Err(Error::Capacity(_))) => return Err(End::Closed(CloseCode::Size, "the message is too large")),
+            Some(Err(Error::Capacity(_))) => {
+                let problem = Status::resource_exhausted("the message is too large");
+                return Err(End::Closed(CloseCode::Size, problem));
+            }
             Some(Err(error)) => {
                 tracing::debug!(%error, "a WebSocket broke");
                 return Err(End::Left);
@@ -301,12 +309,12 @@ impl Session {
     }
 
     fn frame(&self, message: Bytes) -> Result<Message, Rejection> {
+        let unreadable = |error| Rejection::backend(unreadable(error));
         match &self.response {
             ResponsePlan::Raw(plan) => Ok(Message::Binary(plan.body(&message).map_err(unreadable)?.data)),
-            ResponsePlan::Json(plan) => match Utf8Bytes::try_from(plan.text(&message).map_err(unreadable)?) {
-                Ok(text) => Ok(Message::Text(text)),
-                Err(_) => Err(Rejection::new(Status::internal("the backend's answer cannot be read"))),
-            },
+            ResponsePlan::Json(plan) => Utf8Bytes::try_from(plan.text(&message).map_err(unreadable)?)
+                .map(Message::Text)
+                .map_err(|_| Rejection::backend(Status::internal("the backend's answer cannot be read"))),
         }
     }
 }

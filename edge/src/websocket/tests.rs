@@ -1,11 +1,14 @@
 //! Conversations over sockets, with a client that is not ours.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{Request, Version};
-use http_body_util::Empty;
+use http::{Request, Response, Version};
+use http_body_util::{Empty, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::ext::Protocol;
 use hyper::upgrade::Upgraded;
@@ -19,9 +22,11 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+use tonic::body::Body;
 
 use crate::edge::Edge;
 use crate::fixture::{self, config};
+use crate::record::tests::Noted;
 use crate::{Config, accept};
 
 struct Running {
@@ -174,6 +179,54 @@ async fn what_fails_is_said_and_the_code_closes() {
     let mut socket = connect(&running, "/v1/chat", &[]).await.unwrap();
     say(&mut socket, &"a".repeat(65)).await;
     assert_eq!(hear(&mut socket).await, "1009 the message is too large");
+}
+
+#[tokio::test]
+async fn ends_are_logged_with_their_code_and_who_refused() {
+    let codes = Noted("code", Arc::default());
+    // With a second one tracing does not ask the thread of another test whether anybody wants to know.
+    let _other = tracing::Dispatch::new(Noted::default());
+    let _noted = tracing::subscriber::set_default(codes.clone());
+    let running = start(fixture::edge(Config { body_bytes_max: 64, ..config() })).await;
+    let unreadable = tower::service_fn(async |_: Request<Incoming>| {
+        let response = Response::builder().header("content-type", "application/grpc");
+        Ok::<_, Infallible>(response.body(Body::new(Full::from(&b"\0\0\0\0\x01\xff"[..]))).unwrap())
+    });
+    let broken = start(fixture::in_front_of_bare(unreadable).await).await;
+    for (running, path, said, closed, expected) in [
+        (&running, "/v1/count/0", None, "1000 ", "OK"),
+        (&running, "/v1/count/0?i64=1", None, "4005 gone", "NOT_FOUND by backend"),
+        (&broken, "/v1/count/1", None, "4013 the backend's answer", "INTERNAL by backend"),
+        (&running, "/v1/chat", Some(Message::binary("x")), "1003 ", "INVALID_ARGUMENT by edge"),
+        (&running, "/v1/chat", Some(Message::text("a".repeat(65))), "1009 ", "RESOURCE_EXHAUSTED by edge"),
+        // The last one: the edge drains.
+        (&running, "/v1/chat", None, "1001 ", "UNAVAILABLE by edge"),
+    ] {
+        let mut socket = connect(running, path, &[]).await.unwrap();
+        if let Some(said) = said {
+            socket.send(said).await.unwrap();
+        }
+        if closed == "1001 " {
+            let shutdown = running.shutdown.clone();
+            tokio::spawn(async move { shutdown.begin(Duration::ZERO).await });
+        }
+        let mut heard = hear(&mut socket).await;
+        if heard.starts_with('{') {
+            heard = hear(&mut socket).await;
+        }
+        assert!(heard.starts_with(closed), "{path}: {heard}");
+        assert_eq!(hear(&mut socket).await, "None", "{path}");
+        let noted = async {
+            loop {
+                match codes.take() {
+                    none if none.is_empty() => tokio::task::yield_now().await,
+                    noted => return noted,
+                }
+            }
+        };
+        let noted = tokio::time::timeout(Duration::from_secs(5), noted).await.unwrap();
+        assert_eq!(noted, [expected], "{path}: {closed}");
+    }
 }
 
 #[tokio::test]
