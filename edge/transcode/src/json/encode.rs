@@ -240,13 +240,12 @@ impl<'a> Run<'a, '_> {
 
     /// The members of a message's object, without its brackets; `first` if nothing stands before them.
     fn members(&mut self, message: &'a Message, wire: &[u8], mut first: bool) -> Result<(), Stop> {
-        let ordered = if self.trusting { Cow::Borrowed(wire) } else { order::in_order(message, wire)? };
+        let ordered = if self.trusting { Cow::Borrowed(wire) } else { order::in_order(self.schema, message, wire)? };
         let mut wire = Wire::new(&ordered);
         let (mut next, mut oneofs) = (0, 0);
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;
-            let known = message.position_of(number).map(|position| (position, &message.fields[position]));
-            let Some((position, field)) = known.filter(|(_, field)| field.accepts(wire_type)) else {
+            let Some((position, field)) = order::known(self.schema, message, number, wire_type, wire) else {
                 wire.skip(number, wire_type)?;
                 continue;
             };
@@ -337,7 +336,7 @@ impl<'a> Run<'a, '_> {
 
     /// One field's value out of a whole message.
     fn only(&mut self, message: &'a Message, position: usize, wire: &[u8]) -> Result<(), Stop> {
-        let wire = order::in_order(message, wire)?;
+        let wire = order::in_order(self.schema, message, wire)?;
         let mut wire = Wire::new(&wire);
         let field = &message.fields[position];
         while !wire.is_done() {
