@@ -44,6 +44,10 @@ fn the_parts_of_a_form_do_not_contradict_each_other() {
         (&file, r#"{"data":"eQ=="}"#, "", "data: is given twice"),
         (&[], r#"{"data":"eQ=="}"#, "data=eA", "data: is given twice"),
         (&[], r#"{"sub":{"count":1}}"#, "sub.count=2", "sub.count: is given twice"),
+        (&[], r#"{"labels":{"a":"b"}}"#, "labels[a]=c", "labels[a]: is given twice"),
+        (&[], r#"{"labels":{"a":"b"}}"#, "labels[b]=c", "labels[b]: is given twice"),
+        (&[], r#"{"numbers":[1]}"#, "numbers=2", "numbers: is given twice"),
+        (&[], r#"{"flag":true}"#, "numbers=1&numbers=2", r#"{"id":"a","flag":true,"numbers":[1,2]}"#),
         (&[], r#"{"left":"x"}"#, "right=y", "right: cannot be given together with left: only one of choice can"),
     ] {
         assert_eq!(decode(&plan, &["a"], "", parts(files, json, form)), expected, "{json} {form}");
