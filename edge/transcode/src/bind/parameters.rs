@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::given::{Given, Origin, Said};
+use super::path::Wrong;
 use super::value::{self, wrong};
 use super::{RequestPlan, path};
 use crate::Violation;
@@ -76,11 +77,12 @@ impl Parameters<'_, '_> {
 
     fn parameter(&mut self, name: &str, value: &str) -> Result<(), Vec<Violation>> {
         let RequestPlan { schema, message, body, options, .. } = self.plan;
-        if self.origin == Origin::Query && *body == Body::Whole && !options.lenient {
-            return Err(wrong("belongs in the body, which carries all fields of this call"));
-        }
+        let body_has_all = self.origin == Origin::Query && *body == Body::Whole && !options.lenient;
         let (path, key) = match self.plan.resolve(self.origin, name) {
-            Err(_) if options.lenient || options.ignore_unknown_parameters => return Ok(()),
+            Err(Wrong::Unknown(..)) if options.lenient || options.ignore_unknown_parameters => return Ok(()),
+            Ok(_) | Err(Wrong::Other(_)) if body_has_all => {
+                return Err(wrong("belongs in the body, which carries all fields of this call"));
+            }
             resolved => resolved.map_err(wrong)?,
         };
         if self.origin == Origin::Query && matches!(*body, Body::Field(field) if path.first() == Some(&field)) {

@@ -195,9 +195,18 @@ fn some_parameters_never_bind() {
     assert_eq!(decode(&plan, &["a"], "key=1&k%65y=2", Payload::Empty), r#"{"id":"a"}"#);
     assert_eq!(decode(&plan, &["a"], "key=1", form("i32=1")), r#"{"id":"a","i32":1}"#);
     let options = RequestOptions { ignore_unknown_parameters: true, ..RequestOptions::default() };
-    let plan = compile("Get", "/v1/{id}", "", options).unwrap();
+    let plan = compile("Get", "/v1/{id}", "", options.clone()).unwrap();
     assert_eq!(decode(&plan, &["a"], "zzz=1&sub.zzz=2&i32=1", Payload::Empty), r#"{"id":"a","i32":1}"#);
-    assert_eq!(decode(&plan, &["a"], "i32=x", Payload::Empty), "i32: must be a 32-bit integer");
+    for (query, expected) in [
+        ("i32=x", "i32: must be a 32-bit integer"),
+        ("labels=x", "labels: is a map; write labels[key]=value"),
+        ("subs.name=x", "subs.name: subs has no fields to name"),
+    ] {
+        assert_eq!(decode(&plan, &["a"], query, Payload::Empty), expected);
+    }
+    let plan = compile("Get", "/v1/{id}", "*", options).unwrap();
+    assert_eq!(decode(&plan, &["a"], "zzz=1", json("{}")), r#"{"id":"a"}"#);
+    assert!(decode(&plan, &["a"], "zzz=1&left=q", json("{}")).starts_with("left: belongs in the body"));
 }
 
 #[test]
@@ -227,6 +236,8 @@ fn whole_body() {
     assert_eq!(decode(&plan, &["a"], "", Payload::Empty), r#"{"id":"a"}"#);
     let refused = decode(&plan, &["a"], "left=q", json("{}"));
     assert_eq!(refused, "left: belongs in the body, which carries all fields of this call");
+    let refused = decode(&plan, &["a"], "labels=q&lef=q", json("{}"));
+    assert!(refused.starts_with("labels: belongs in the body") && refused.ends_with("did you mean left?"), "{refused}");
     let refused = decode(&plan, &["a"], "left=q", json(r#"{"zzz":1}"#));
     assert!(refused.contains("zzz: is not a field") && refused.contains("left: belongs"), "all at once: {refused}");
 }
