@@ -227,6 +227,7 @@ fn whole_body() {
         (r#"{"any":[9007199254740993]}"#, "any[0]: is an integer beyond 2^53"),
         (r#"{"any":-9007199254740993}"#, "any: is an integer beyond 2^53"),
         (r#"{"any":[9007199254740992,1e300]}"#, r#"{"id":"a","any":[9007199254740992.0,1e+300]}"#),
+        (r#"{"any":10000000000000000}"#, r#"{"id":"a","any":1e+16}"#),
         (r#"{"id":"a","#, "malformed JSON: expected"),
         ("null", "must be an object"),
     ] {
