@@ -70,6 +70,8 @@ pub struct Message {
     pub(crate) has_required: bool,
     /// Whether each field is the one that its name in JSON leads to; old protos may have two of one name.
     pub(crate) is_unambiguous: bool,
+    /// The fields whose name in JSON another one has, so that it is as in the proto; by position.
+    pub(crate) renamed: Vec<usize>,
     names: Names,
     numbers: Numbers,
 }
