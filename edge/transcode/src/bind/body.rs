@@ -140,7 +140,9 @@ impl RequestPlan {
     ) -> Result<&'t str, Vec<Violation>> {
         let wrong = |name: &str, what: &str| vec![Violation::new(name, what)];
         let text = std::str::from_utf8(text).map_err(|_| wrong("", "is no form in UTF-8"))?;
-        if !self.options.lenient && text.starts_with(['{', '[']) {
+        // `[pkg.extension]=5` and `[pkg.extension].x=5` are a form's.
+        let behind = text.strip_prefix('[').and_then(|name| name.split_once(']')).map_or("", |(_, rest)| rest);
+        if !self.options.lenient && text.starts_with(['{', '[']) && !behind.starts_with(['=', '.']) {
             let hint = "looks like JSON, but its content type says it is a form: send content-type: application/json";
             return Err(wrong("", hint));
         }

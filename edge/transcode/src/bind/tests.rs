@@ -10,6 +10,7 @@ use crate::rule::{Binding, Declared};
 
 mod contradictions;
 mod parameters;
+mod proto2;
 
 const PROTO: &str = r#"
 syntax = "proto3";
@@ -382,6 +383,15 @@ fn what_contradicts_itself_is_refused_when_compiled() {
     assert_eq!(refused("/a", &[("x", "nope")]), "alias x -> nope: is not a field of this request");
 }
 
+/// Of `p.S.M`.
+fn plan_of(schema: &Arc<Schema>, path: &str, body: &str) -> RequestPlan {
+    let binding = Binding { http_method: "PUT".into(), path: path.into(), body: body.into(), ..Binding::default() };
+    let method = schema.find_method("p.S.M").unwrap();
+    let declared = Declared { schema, method, binding, index: 0, file: "".into(), line: 0, required_query: Vec::new() };
+    let (table, _) = check(vec![declared], Clashes::Refuse);
+    RequestPlan::compile(schema.clone(), &table.rules()[0].value, RequestOptions::default()).unwrap()
+}
+
 #[test]
 fn required_fields_may_come_from_anywhere() {
     let proto = r#"syntax = "proto2"; package p; service S { rpc M(R) returns (R); }
@@ -389,21 +399,7 @@ fn required_fields_may_come_from_anywhere() {
           repeated Inner o = 4; }
         message Inner { required string d = 1; optional string e = 2; }"#;
     let schema = Arc::new(fixture::schema(proto));
-    let plan = |path: &str, body: &str| {
-        let binding = Binding { http_method: "PUT".into(), path: path.into(), body: body.into(), ..Binding::default() };
-        let method = schema.find_method("p.S.M").unwrap();
-        let declared = Declared {
-            schema: &schema,
-            method,
-            binding,
-            index: 0,
-            file: "".into(),
-            line: 0,
-            required_query: Vec::new(),
-        };
-        let (table, _) = check(vec![declared], Clashes::Refuse);
-        RequestPlan::compile(schema.clone(), &table.rules()[0].value, RequestOptions::default()).unwrap()
-    };
+    let plan = |path: &str, body: &str| plan_of(&schema, path, body);
     let missing = |plan: &RequestPlan, query: &str, payload: Payload<'_>| {
         let violations = plan.decode(&["x"], query, payload, &mut Vec::new()).err().unwrap_or_default();
         violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>()
