@@ -311,6 +311,17 @@ impl Schema {
         Some(&self.services[*service].methods[*method])
     }
 
+    /// Whether this field of a message is a group, which only JSON can name: delimited, and its type is declared beside it
+    /// and named like it, as proto2's are. Editions may delimit any message.
+    pub(crate) fn is_group(&self, message: &Message, field: &Field) -> bool {
+        let Kind::Message(id) = field.kind else { return false };
+        let is_beside = || match field.name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            Some(extension) => self[id].name.eq_ignore_ascii_case(extension),
+            None => self[id].name.eq_ignore_ascii_case(&format!("{}.{}", message.name, field.name)),
+        };
+        field.delimited && is_beside()
+    }
+
     /// Whether `null` is a value of this field rather than the lack of one.
     #[inline]
     pub(crate) fn takes_null(&self, field: &Field) -> bool {

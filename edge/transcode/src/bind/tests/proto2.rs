@@ -35,3 +35,15 @@ fn a_form_may_begin_with_an_extension() {
         assert!(decoded.starts_with(expected), "{text}: {decoded}");
     }
 }
+
+/// Item 58.
+#[test]
+fn groups_are_in_json_alone() {
+    let text = r#"{"grp":{"a":1},"inner":{"many":[{"b":2}]},"[p.z]":{"d":3}}"#;
+    assert_eq!(decoded("*", "", json(text)), text);
+    for name in ["grp.a", "grp", "inner.many.b", "[p.z].d", "[p.z]"] {
+        let expected = format!("{name}: names a group, which only a JSON body can hold");
+        assert_eq!(decoded("", &format!("{name}=1"), Payload::Empty), expected);
+        assert_eq!(decoded("*", "", form(&format!("i=1&{name}=1"))), expected);
+    }
+}
