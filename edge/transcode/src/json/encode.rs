@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::schema::{Cardinality, Field, Kind, Message, MessageId, Schema, WellKnown};
-use crate::text;
-use crate::wire::{self, LENGTH, Malformed, Wire};
+use crate::wire::{LENGTH, Malformed, Wire};
 
 mod any;
+mod default;
 mod known;
 mod map;
 mod order;
@@ -306,32 +306,6 @@ impl<'a> Run<'a, '_> {
             }
         }
         Ok(())
-    }
-
-    /// The default that proto2 may declare; for `bytes` it is not read.
-    fn declared_default(&mut self, field: &'a Field) -> Result<(), Stop> {
-        let mut value = Vec::new();
-        match (field.kind, field.default.as_deref()) {
-            (Kind::Message(_), _) => {
-                self.out.extend_from_slice(b"null");
-                return Ok(());
-            }
-            (Kind::Enum(id), None) => {
-                let first = self.schema[id].values.first().map_or(0, |first| first.number);
-                wire::put_varint(&mut value, i64::from(first) as u64);
-            }
-            (Kind::Bytes, _) | (_, None) => value.extend([0; 8]),
-            (kind, Some(declared)) => {
-                let spelled = match (kind, declared) {
-                    (Kind::Float | Kind::Double, "inf") => "Infinity",
-                    (Kind::Float | Kind::Double, "-inf") => "-Infinity",
-                    (Kind::Float | Kind::Double, "nan") => "NaN",
-                    _ => declared,
-                };
-                text::put(self.schema, kind, spelled, false, &mut value).map_err(|_| Stop::Malformed)?;
-            }
-        }
-        self.single(field, &mut Wire::new(&value)).map(drop)
     }
 
     /// One field's value out of a whole message.

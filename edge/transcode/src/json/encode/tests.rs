@@ -216,7 +216,8 @@ fn a_number_that_a_closed_enum_lacks_takes_no_values_place() {
 fn an_answers_body_that_is_absent_is_its_declared_default() {
     let proto = r#"syntax = "proto2"; package p; enum E { RED = 1; BLUE = 2; }
         message M { optional E e = 1; optional E f = 2 [default = BLUE]; optional int32 i = 3 [default = -5];
-          optional string s = 4 [default = "a\"b"]; optional double d = 5 [default = -inf]; optional bytes y = 6; }"#;
+          optional string s = 4 [default = "a\"b"]; optional double d = 5 [default = -inf]; optional bytes y = 6;
+          optional bytes z = 7 [default = "\001\377x"]; }"#;
     let schema = schema(proto);
     let id = schema.find_message("p.M").unwrap();
     let field = |name: &str, wire: &[u8]| {
@@ -225,8 +226,8 @@ fn an_answers_body_that_is_absent_is_its_declared_default() {
         Encoder::new(&schema, EncodeOptions::default()).field(id, position, wire, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    let absent = ["e", "f", "i", "s", "d", "y"].map(|name| field(name, b""));
-    assert_eq!(absent, [r#""RED""#, r#""BLUE""#, "-5", r#""a\"b""#, r#""-Infinity""#, r#""""#]);
+    let absent = ["e", "f", "i", "s", "d", "y", "z"].map(|name| field(name, b""));
+    assert_eq!(absent, [r#""RED""#, r#""BLUE""#, "-5", r#""a\"b""#, r#""-Infinity""#, r#""""#, r#""Af94""#]);
     assert_eq!(field("e", b"\x08\x07"), r#""RED""#, "a number that a closed enum does not have");
 }
 
