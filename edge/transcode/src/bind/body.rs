@@ -152,16 +152,17 @@ impl RequestPlan {
         if parameters::pairs(text).count() > PARAMETERS_MAX {
             return Err(wrong("", &format!("more than {PARAMETERS_MAX} parameters")));
         }
+        let wrong_at = |name: &str, what: &str| vec![self.in_body(Violation::new(name, what))];
         let mut object = BTreeMap::new();
         for (raw_name, raw_value) in parameters::pairs(text) {
             let decode = |raw| {
-                parameters::decode(raw, self.options.lenient).map_err(|error| wrong(raw_name, &error.to_string()))
+                parameters::decode(raw, self.options.lenient).map_err(|error| wrong_at(raw_name, &error.to_string()))
             };
             let (name, value) = (decode(raw_name)?, decode(raw_value)?);
             match object.entry(name) {
                 Entry::Vacant(entry) => drop(entry.insert(value)),
                 Entry::Occupied(_) if self.options.lenient => {}
-                Entry::Occupied(_) => return Err(wrong(raw_name, "is given twice")),
+                Entry::Occupied(_) => return Err(wrong_at(raw_name, "is given twice")),
             }
         }
         let json = serde_json::to_vec(&object).expect("texts are JSON");

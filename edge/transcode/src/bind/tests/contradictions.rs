@@ -94,7 +94,8 @@ fn a_body_and_a_variable_of_one_oneof_are_refused_when_compiled() {
 #[test]
 fn a_form_that_is_an_object_has_each_name_once() {
     let plan = compile("Push", "/v1", "body", RequestOptions::default()).unwrap();
-    assert_eq!(decode(&plan, &[], "", form("a=1&a=2")), "a: is given twice");
+    assert_eq!(decode(&plan, &[], "", form("a=1&a=2")), "body.a: is given twice");
+    assert_eq!(decode(&plan, &[], "", form("a=%ff")), "body.a: is not UTF-8 after percent-decoding");
     let lenient = lenient("Push", "body");
     assert_eq!(decode(&lenient, &[], "", form("a=1&a=2")), r#"{"body":{"a":"1"}}"#);
     assert_eq!(decode(&plan, &[], "", form(&"a=1&".repeat(1_001))), "more than 1000 parameters");
