@@ -67,7 +67,7 @@ impl Parameters<'_, '_> {
                 let value = decode(raw_value, options.lenient).map_err(|error| wrong(error.to_string()));
                 let path = alias.map_or(&*name, String::as_str);
                 for violation in value.and_then(|value| self.parameter(path, &value)).err().into_iter().flatten() {
-                    let violation = violation.within(&name);
+                    let violation = violation.within(if name.is_empty() { "=" } else { &name });
                     let is_body = self.origin == Origin::Body;
                     self.given.report(if is_body { self.plan.in_body(violation) } else { violation });
                 }

@@ -143,7 +143,7 @@ fn query_is_refused_by_name() {
         ("zzz=1", "zzz: is not a field of this request"),
         ("pagesize=1", "pagesize: is not a field of this request; did you mean pageSize?"),
         ("sub.nane=1", "sub.nane: is not a field of this request; did you mean name?"),
-        ("=1", "is not a field"),
+        ("=1", "=: is not a field of this request"),
         ("i32=1&i32=1", "i32: is given twice"),
         ("i32=x", "i32: must be a 32-bit integer"),
         ("i32=2147483648", "i32: must be a 32-bit integer"),
