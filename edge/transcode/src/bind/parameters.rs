@@ -95,6 +95,7 @@ impl Parameters<'_, '_> {
             Some(key) => Some(reader.put_entry(field, key, value, &mut record)?),
             None => reader.put(field, value, &mut record).map(|()| None)?,
         };
+        value::check_range(schema, *message, &path, &record)?;
         if self.given.claim(&path, key, Said::By(self.origin), &record).map_err(wrong)? {
             value::put_within(schema, *message, &path[..path.len() - 1], &record, self.out);
         }

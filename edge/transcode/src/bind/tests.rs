@@ -150,6 +150,14 @@ fn query_is_refused_by_name() {
         ("flag", "flag: must be true or false"),
         ("flag=True", "flag: must be true or false"),
         ("wait=1m", "wait: must be seconds like 1.5s"),
+        (
+            "time.seconds=999999999999999",
+            "time.seconds: is of a google.protobuf.Timestamp that is not in the years 1 to 9999",
+        ),
+        ("time.nanos=-1", "time.nanos: is of a google.protobuf.Timestamp that is"),
+        ("wait.seconds=315576000001", "wait.seconds: is of a google.protobuf.Duration that is"),
+        ("any.number_value=NaN", "any.number_value: is of a google.protobuf.Value that is a number that JSON does not"),
+        ("mask=a_B", "mask: must be names in camel case"),
         ("left=a&right=b", "right: cannot be given together with left: only one of choice can"),
         ("left=a&azure.name=b", "azure.name: cannot be given together with left: only one of choice can"),
         ("subs=x", "subs: is a message; name one of its fields"),
@@ -175,6 +183,8 @@ fn query_is_refused_by_name() {
         let decoded = decode(&plan, &["a"], query, Payload::Empty);
         assert!(decoded.starts_with(expected), "{query}: {decoded}");
     }
+    let in_path = compile("Get", "/v1/{time.seconds}", "", RequestOptions::default()).unwrap();
+    assert!(decode(&in_path, &["999999999999999"], "", Payload::Empty).starts_with("time.seconds: is of a google"));
     let many = |count: usize| "tags=a&".repeat(count);
     assert!(!decode(&plan, &["a"], &many(1_000), Payload::Empty).contains("more than"));
     assert_eq!(decode(&plan, &["a"], &many(1_001), Payload::Empty), "more than 1000 parameters");
