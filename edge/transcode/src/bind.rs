@@ -261,7 +261,9 @@ impl RequestPlan {
         for (path, text) in self.variables.iter().zip(variables) {
             let mut record = Vec::new();
             let field = path::last(&self.schema, self.message, path);
-            if let Err(all) = self.reader(true, path.len()).put(field, text.as_ref(), &mut record) {
+            let put = self.reader(true, path.len()).put(field, text.as_ref(), &mut record);
+            let in_range = || value::check_range(&self.schema, self.message, path, &record);
+            if let Err(all) = put.and_then(|()| in_range()) {
                 let name = path::name(&self.schema, self.message, path);
                 violations.extend(all.into_iter().map(|violation| violation.within(&name)));
             }

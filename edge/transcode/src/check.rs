@@ -1,6 +1,8 @@
 //! What is wrong with a set of bindings: all of it, at once, each with its place and what to do. What comes out right
 //! is a routing table whose bindings are resolved to fields.
 
+use std::collections::HashSet;
+
 use crate::rule::Declared;
 use crate::schema::{Method, Schema};
 use crate::table::{Clash, Prefer, Rule, Table};
@@ -8,6 +10,7 @@ use crate::template::Template;
 
 mod fields;
 mod finding;
+mod names;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -70,7 +73,9 @@ impl<'s> Route<'s> {
 #[must_use]
 pub fn check<'s>(declared: Vec<Declared<'s>>, clashes: Clashes) -> (Table<Route<'s>>, Vec<Finding>) {
     let (mut rules, mut findings) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
     for declared in declared {
+        names::clashing(&declared, &mut seen, &mut findings);
         rules.extend(resolve(declared, &mut findings));
     }
     let prefer = if clashes == Clashes::Last { Prefer::Last } else { Prefer::First };

@@ -6,6 +6,8 @@ pub(crate) fn parse(path: &str, lenient: bool) -> Option<String> {
     let mut snake = String::with_capacity(path.len() + 4);
     for letter in path.chars() {
         match letter {
+            // Neither the one nor the other.
+            'A'..='Z' if snake.ends_with('_') => return None,
             'A'..='Z' => snake.extend(['_', letter.to_ascii_lowercase()]),
             '_' if !lenient => return None,
             '"' | '\\' | '\0'..='\u{1f}' => return None,
@@ -44,6 +46,7 @@ mod tests {
             assert!(put(snake, &mut out) && out == camel.as_bytes(), "{camel}");
         }
         assert_eq!(parse("a_1", true).as_deref(), Some("a_1"));
+        assert_eq!(parse("a_B", true), None);
         for path in ["a\"", "a\\", "\n", "a\0b"] {
             assert_eq!((parse(path, false), parse(path, true)), (None, None), "{path:?}");
         }

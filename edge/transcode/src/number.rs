@@ -30,12 +30,12 @@ pub(crate) fn is_number(text: &[u8]) -> bool {
     !text.is_empty() && scan(text) == text.len()
 }
 
-/// Whether a number by RFC 8259, written as an integer, is one beyond 2^53, between which doubles leave some out.
+/// Whether a number by RFC 8259, written as an integer, is one of those beyond 2^53 that doubles leave out.
 pub(crate) fn is_inexact(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     digits.len() > 15
         && digits.iter().all(u8::is_ascii_digit)
-        && !matches!(integer(text), Some((_, size)) if size <= 1 << 53)
+        && double(text).is_some_and(|value| format!("{value:.0}").as_bytes() != text)
 }
 
 /// The integer that a number by RFC 8259 is, exactly, however it is written: `100`, `1e2`, `100.0`. Anything else, a
@@ -171,6 +171,22 @@ mod tests {
         }
         assert_eq!(unsigned(b"18446744073709551615"), Some(u64::MAX));
         assert_eq!((unsigned(b"18446744073709551616"), unsigned(b"-1"), unsigned(b"-0")), (None, None, Some(0)));
+    }
+
+    #[test]
+    fn integers_are_inexact_where_doubles_leave_them_out() {
+        let zeros = format!("1{}", "0".repeat(22));
+        for text in ["0", "9007199254740991", "9007199254740994", "10000000000000000", "-9223372036854775808", &zeros] {
+            assert!(!is_inexact(text.as_bytes()), "{text}");
+        }
+        let more = format!("{zeros}0");
+        for text in ["9007199254740993", "-9007199254740993", "9223372036854775807", "10000000000000001", &more] {
+            assert!(is_inexact(text.as_bytes()), "{text}");
+        }
+        // Of others that is not asked.
+        for text in ["1e400", "9007199254740993.0", "9007199254740993e0", &"9".repeat(400)] {
+            assert!(!is_inexact(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct Message {
     pub(crate) has_required: bool,
     /// Whether each field is the one that its name in JSON leads to; old protos may have two of one name.
     pub(crate) is_unambiguous: bool,
+    /// The fields whose name in JSON another one has, so that it is as in the proto; by position.
+    pub(crate) renamed: Vec<usize>,
     names: Names,
     numbers: Numbers,
 }
@@ -307,6 +309,17 @@ impl Schema {
     pub fn find_method(&self, name: &str) -> Option<&Method> {
         let Symbol::Method(service, method) = self.symbols.get(name)? else { return None };
         Some(&self.services[*service].methods[*method])
+    }
+
+    /// Whether this field of a message is a group, which only JSON can name: delimited, and its type is declared beside it
+    /// and named like it, as proto2's are. Editions may delimit any message.
+    pub(crate) fn is_group(&self, message: &Message, field: &Field) -> bool {
+        let Kind::Message(id) = field.kind else { return false };
+        let is_beside = || match field.name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            Some(extension) => self[id].name.eq_ignore_ascii_case(extension),
+            None => self[id].name.eq_ignore_ascii_case(&format!("{}.{}", message.name, field.name)),
+        };
+        field.delimited && is_beside()
     }
 
     /// Whether `null` is a value of this field rather than the lack of one.

@@ -128,7 +128,9 @@ impl RequestPlan {
     ) -> Result<&'t str, Vec<Violation>> {
         let wrong = |name: &str, what: &str| vec![Violation::new(name, what)];
         let text = std::str::from_utf8(text).map_err(|_| wrong("", "is no form in UTF-8"))?;
-        if !self.options.lenient && text.starts_with(['{', '[']) {
+        // `[pkg.extension]=5` and `[pkg.extension].x=5` are a form's.
+        let behind = text.strip_prefix('[').and_then(|name| name.split_once(']')).map_or("", |(_, rest)| rest);
+        if !self.options.lenient && text.starts_with(['{', '[']) && !behind.starts_with(['=', '.']) {
             let hint = "looks like JSON, but its content type says it is a form: send content-type: application/json";
             return Err(wrong("", hint));
         }
@@ -138,16 +140,17 @@ impl RequestPlan {
         if parameters::pairs(text).count() > PARAMETERS_MAX {
             return Err(wrong("", &format!("more than {PARAMETERS_MAX} parameters")));
         }
+        let wrong_at = |name: &str, what: &str| vec![self.in_body(Violation::new(name, what))];
         let mut object = BTreeMap::new();
         for (raw_name, raw_value) in parameters::pairs(text) {
             let decode = |raw| {
-                parameters::decode(raw, self.options.lenient).map_err(|error| wrong(raw_name, &error.to_string()))
+                parameters::decode(raw, self.options.lenient).map_err(|error| wrong_at(raw_name, &error.to_string()))
             };
             let (name, value) = (decode(raw_name)?, decode(raw_value)?);
             match object.entry(name) {
                 Entry::Vacant(entry) => drop(entry.insert(value)),
                 Entry::Occupied(_) if self.options.lenient => {}
-                Entry::Occupied(_) => return Err(wrong(raw_name, "is given twice")),
+                Entry::Occupied(_) => return Err(wrong_at(raw_name, "is given twice")),
             }
         }
         let json = serde_json::to_vec(&object).expect("texts are JSON");

@@ -21,6 +21,9 @@ pub(super) enum Origin {
 pub(super) enum Said<'v> {
     /// By the path: the bytes on the wire, with their tag.
     Path(&'v [u8]),
+    /// By a body's JSON or files: all of it, also of what may have several values.
+    Whole,
+    /// By a parameter; of what may have several values more may follow.
     By(Origin),
     /// Not of the field itself but of its fields, which are at this node.
     Inside(usize),
@@ -137,8 +140,8 @@ impl<'v> Given<'v> {
                     let inner = self.enter(node, field);
                     self.fields_of(inner, message, content)?;
                 }
-                (None, _) => drop(self.fields.insert((node, number), Said::By(Origin::Body))),
-                (Some(Said::By(_)), _) if !field.is_repeated() => {
+                (None, _) => drop(self.fields.insert((node, number), Said::Whole)),
+                (Some(Said::Whole), _) if !field.is_repeated() => {
                     self.report(Violation::new(self.place(node, &field.name), "is given twice"));
                 }
                 _ => {}

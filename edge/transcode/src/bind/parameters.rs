@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::given::{Given, Origin, Said};
+use super::path::Wrong;
 use super::value::{self, wrong};
 use super::{RequestPlan, path};
 use crate::Violation;
@@ -66,7 +67,7 @@ impl Parameters<'_, '_> {
                 let value = decode(raw_value, options.lenient).map_err(|error| wrong(error.to_string()));
                 let path = alias.map_or(&*name, String::as_str);
                 for violation in value.and_then(|value| self.parameter(path, &value)).err().into_iter().flatten() {
-                    let violation = violation.within(&name);
+                    let violation = violation.within(if name.is_empty() { "=" } else { &name });
                     let is_body = self.origin == Origin::Body;
                     self.given.report(if is_body { self.plan.in_body(violation) } else { violation });
                 }
@@ -76,11 +77,12 @@ impl Parameters<'_, '_> {
 
     fn parameter(&mut self, name: &str, value: &str) -> Result<(), Vec<Violation>> {
         let RequestPlan { schema, message, body, options, .. } = self.plan;
-        if self.origin == Origin::Query && *body == Body::Whole && !options.lenient {
-            return Err(wrong("belongs in the body, which carries all fields of this call"));
-        }
+        let body_has_all = self.origin == Origin::Query && *body == Body::Whole && !options.lenient;
         let (path, key) = match self.plan.resolve(self.origin, name) {
-            Err(_) if options.lenient || options.ignore_unknown_parameters => return Ok(()),
+            Err(Wrong::Unknown(..)) if options.lenient || options.ignore_unknown_parameters => return Ok(()),
+            Ok(_) | Err(Wrong::Other(_)) if body_has_all => {
+                return Err(wrong("belongs in the body, which carries all fields of this call"));
+            }
             resolved => resolved.map_err(wrong)?,
         };
         if self.origin == Origin::Query && matches!(*body, Body::Field(field) if path.first() == Some(&field)) {
@@ -93,6 +95,7 @@ impl Parameters<'_, '_> {
             Some(key) => Some(reader.put_entry(field, key, value, &mut record)?),
             None => reader.put(field, value, &mut record).map(|()| None)?,
         };
+        value::check_range(schema, *message, &path, &record)?;
         if self.given.claim(&path, key, Said::By(self.origin), &record).map_err(wrong)? {
             value::put_within(schema, *message, &path[..path.len() - 1], &record, self.out);
         }

@@ -62,6 +62,9 @@ pub(crate) fn resolve<'p>(
         let position = schema[message].position(name.as_bytes()).ok_or(Wrong::Unknown(&schema[message], name))?;
         positions.push(position);
         let field = &schema[message].fields[position];
+        if schema.is_group(&schema[message], field) {
+            return other("names a group, which only a JSON body can hold");
+        }
         if after.is_empty() {
             return if field.is_map() { other(&format!("is a map; write {path}[key]=value")) } else { Ok(None) };
         }

@@ -10,6 +10,7 @@ use crate::rule::{Binding, Declared};
 
 mod contradictions;
 mod parameters;
+mod proto2;
 
 const PROTO: &str = r#"
 syntax = "proto3";
@@ -142,13 +143,21 @@ fn query_is_refused_by_name() {
         ("zzz=1", "zzz: is not a field of this request"),
         ("pagesize=1", "pagesize: is not a field of this request; did you mean pageSize?"),
         ("sub.nane=1", "sub.nane: is not a field of this request; did you mean name?"),
-        ("=1", "is not a field"),
+        ("=1", "=: is not a field of this request"),
         ("i32=1&i32=1", "i32: is given twice"),
         ("i32=x", "i32: must be a 32-bit integer"),
         ("i32=2147483648", "i32: must be a 32-bit integer"),
         ("flag", "flag: must be true or false"),
         ("flag=True", "flag: must be true or false"),
         ("wait=1m", "wait: must be seconds like 1.5s"),
+        (
+            "time.seconds=999999999999999",
+            "time.seconds: is of a google.protobuf.Timestamp that is not in the years 1 to 9999",
+        ),
+        ("time.nanos=-1", "time.nanos: is of a google.protobuf.Timestamp that is"),
+        ("wait.seconds=315576000001", "wait.seconds: is of a google.protobuf.Duration that is"),
+        ("any.number_value=NaN", "any.number_value: is of a google.protobuf.Value that is a number that JSON does not"),
+        ("mask=a_B", "mask: must be names in camel case"),
         ("left=a&right=b", "right: cannot be given together with left: only one of choice can"),
         ("left=a&azure.name=b", "azure.name: cannot be given together with left: only one of choice can"),
         ("subs=x", "subs: is a message; name one of its fields"),
@@ -174,6 +183,8 @@ fn query_is_refused_by_name() {
         let decoded = decode(&plan, &["a"], query, Payload::Empty);
         assert!(decoded.starts_with(expected), "{query}: {decoded}");
     }
+    let in_path = compile("Get", "/v1/{time.seconds}", "", RequestOptions::default()).unwrap();
+    assert!(decode(&in_path, &["999999999999999"], "", Payload::Empty).starts_with("time.seconds: is of a google"));
     let many = |count: usize| "tags=a&".repeat(count);
     assert!(!decode(&plan, &["a"], &many(1_000), Payload::Empty).contains("more than"));
     assert_eq!(decode(&plan, &["a"], &many(1_001), Payload::Empty), "more than 1000 parameters");
@@ -195,9 +206,18 @@ fn some_parameters_never_bind() {
     assert_eq!(decode(&plan, &["a"], "key=1&k%65y=2", Payload::Empty), r#"{"id":"a"}"#);
     assert_eq!(decode(&plan, &["a"], "key=1", form("i32=1")), r#"{"id":"a","i32":1}"#);
     let options = RequestOptions { ignore_unknown_parameters: true, ..RequestOptions::default() };
-    let plan = compile("Get", "/v1/{id}", "", options).unwrap();
+    let plan = compile("Get", "/v1/{id}", "", options.clone()).unwrap();
     assert_eq!(decode(&plan, &["a"], "zzz=1&sub.zzz=2&i32=1", Payload::Empty), r#"{"id":"a","i32":1}"#);
-    assert_eq!(decode(&plan, &["a"], "i32=x", Payload::Empty), "i32: must be a 32-bit integer");
+    for (query, expected) in [
+        ("i32=x", "i32: must be a 32-bit integer"),
+        ("labels=x", "labels: is a map; write labels[key]=value"),
+        ("subs.name=x", "subs.name: subs has no fields to name"),
+    ] {
+        assert_eq!(decode(&plan, &["a"], query, Payload::Empty), expected);
+    }
+    let plan = compile("Get", "/v1/{id}", "*", options).unwrap();
+    assert_eq!(decode(&plan, &["a"], "zzz=1", json("{}")), r#"{"id":"a"}"#);
+    assert!(decode(&plan, &["a"], "zzz=1&left=q", json("{}")).starts_with("left: belongs in the body"));
 }
 
 #[test]
@@ -218,6 +238,7 @@ fn whole_body() {
         (r#"{"any":[9007199254740993]}"#, "any[0]: is an integer beyond 2^53"),
         (r#"{"any":-9007199254740993}"#, "any: is an integer beyond 2^53"),
         (r#"{"any":[9007199254740992,1e300]}"#, r#"{"id":"a","any":[9007199254740992.0,1e+300]}"#),
+        (r#"{"any":10000000000000000}"#, r#"{"id":"a","any":1e+16}"#),
         (r#"{"id":"a","#, "malformed JSON: expected"),
         ("null", "must be an object"),
     ] {
@@ -227,6 +248,8 @@ fn whole_body() {
     assert_eq!(decode(&plan, &["a"], "", Payload::Empty), r#"{"id":"a"}"#);
     let refused = decode(&plan, &["a"], "left=q", json("{}"));
     assert_eq!(refused, "left: belongs in the body, which carries all fields of this call");
+    let refused = decode(&plan, &["a"], "labels=q&lef=q", json("{}"));
+    assert!(refused.starts_with("labels: belongs in the body") && refused.ends_with("did you mean left?"), "{refused}");
     let refused = decode(&plan, &["a"], "left=q", json(r#"{"zzz":1}"#));
     assert!(refused.contains("zzz: is not a field") && refused.contains("left: belongs"), "all at once: {refused}");
 }
@@ -370,6 +393,15 @@ fn what_contradicts_itself_is_refused_when_compiled() {
     assert_eq!(refused("/a", &[("x", "nope")]), "alias x -> nope: is not a field of this request");
 }
 
+/// Of `p.S.M`.
+fn plan_of(schema: &Arc<Schema>, path: &str, body: &str) -> RequestPlan {
+    let binding = Binding { http_method: "PUT".into(), path: path.into(), body: body.into(), ..Binding::default() };
+    let method = schema.find_method("p.S.M").unwrap();
+    let declared = Declared { schema, method, binding, index: 0, file: "".into(), line: 0, required_query: Vec::new() };
+    let (table, _) = check(vec![declared], Clashes::Refuse);
+    RequestPlan::compile(schema.clone(), &table.rules()[0].value, RequestOptions::default()).unwrap()
+}
+
 #[test]
 fn required_fields_may_come_from_anywhere() {
     let proto = r#"syntax = "proto2"; package p; service S { rpc M(R) returns (R); }
@@ -377,21 +409,7 @@ fn required_fields_may_come_from_anywhere() {
           repeated Inner o = 4; }
         message Inner { required string d = 1; optional string e = 2; }"#;
     let schema = Arc::new(fixture::schema(proto));
-    let plan = |path: &str, body: &str| {
-        let binding = Binding { http_method: "PUT".into(), path: path.into(), body: body.into(), ..Binding::default() };
-        let method = schema.find_method("p.S.M").unwrap();
-        let declared = Declared {
-            schema: &schema,
-            method,
-            binding,
-            index: 0,
-            file: "".into(),
-            line: 0,
-            required_query: Vec::new(),
-        };
-        let (table, _) = check(vec![declared], Clashes::Refuse);
-        RequestPlan::compile(schema.clone(), &table.rules()[0].value, RequestOptions::default()).unwrap()
-    };
+    let plan = |path: &str, body: &str| plan_of(&schema, path, body);
     let missing = |plan: &RequestPlan, query: &str, payload: Payload<'_>| {
         let violations = plan.decode(&["x"], query, payload, &mut Vec::new()).err().unwrap_or_default();
         violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>()

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
+use super::path;
 use crate::Violation;
-use crate::json::{DecodeOptions, Decoder};
+use crate::json::{DecodeOptions, Decoder, EncodeError, EncodeOptions, Encoder};
 use crate::schema::{Cardinality, Field, Kind, MessageId, Schema, WellKnown};
 use crate::text;
 use crate::wire::{self, END, FIXED32, FIXED64, LENGTH, START};
@@ -72,6 +73,28 @@ impl Reader<'_> {
             self.put(value_field, value, out)
         })?;
         Ok(written)
+    }
+}
+
+/// Whether the message that a path's last field is in, if it is a time, a duration or a `Value`, may have this field:
+/// each has a range, which JSON keeps to.
+///
+/// # Errors
+/// What is wrong with the message.
+pub(super) fn check_range(
+    schema: &Schema,
+    message: MessageId,
+    path: &[usize],
+    record: &[u8],
+) -> Result<(), Vec<Violation>> {
+    let parent = path::fields(schema, message, path).last().map(|(parent, _)| parent);
+    let has_range = |parent: &MessageId| {
+        matches!(schema[*parent].well_known, Some(WellKnown::Timestamp | WellKnown::Duration | WellKnown::Value))
+    };
+    let Some(parent) = parent.filter(has_range) else { return Ok(()) };
+    match Encoder::new(schema, EncodeOptions::default()).message(parent, record, &mut Vec::new()) {
+        Err(EncodeError::NoJson { message, problem }) => Err(wrong(format!("is of a {message} that {problem}"))),
+        _ => Ok(()),
     }
 }
 

@@ -40,7 +40,7 @@ fn fields_to(declared: &Declared<'_>, path: &str) -> Result<Vec<usize>, (Code, S
         fields.push(at);
         let field = &message.fields[at];
         let is_last = names.peek().is_none();
-        if is_group(schema, field) {
+        if schema.is_group(message, field) {
             return refused(Code::Group, format!("\"{name}\" is a group"));
         }
         if field.is_repeated() {
@@ -104,7 +104,7 @@ fn top_level(
         findings.push(finding.help(did_you_mean(message, name)));
         return None;
     };
-    if is_group(declared.schema, &message.fields[at]) {
+    if declared.schema.is_group(message, &message.fields[at]) {
         findings.push(declared.finding(Code::Group, format!("{what} \"{name}\" is a group")));
     }
     Some(at)
@@ -121,7 +121,7 @@ pub(super) fn unbound(declared: &Declared<'_>, template: &Template, body: Body, 
     for (at, field) in input.fields.iter().enumerate() {
         let is_bound = body == Body::Field(at)
             || template.variables.iter().any(|variable| variable.field_path.split('.').next() == Some(&field.name));
-        if is_bound || field.extension || field.behavior.contains(&OUTPUT_ONLY) || fits_query(schema, field) {
+        if is_bound || field.extension || field.behavior.contains(&OUTPUT_ONLY) || fits_query(schema, input, field) {
             continue;
         }
         let message = format!("\"{}\" can be set by neither path, query nor body", field.name);
@@ -132,14 +132,14 @@ pub(super) fn unbound(declared: &Declared<'_>, template: &Template, body: Body, 
 }
 
 /// Whether a query can name each value in the field: repeated messages have no such name.
-fn fits_query(schema: &Schema, field: &Field) -> bool {
+fn fits_query(schema: &Schema, message: &Message, field: &Field) -> bool {
     let is_one_text = |kind| has_text(schema, kind);
     match (field.cardinality, field.kind) {
         (Cardinality::Map, Kind::Message(entry)) => {
             schema[entry].position_of(2).is_some_and(|at| is_one_text(schema[entry].fields[at].kind))
         }
         (Cardinality::Repeated { .. }, kind) => is_one_text(kind),
-        (_, Kind::Message(id)) => schema[id].well_known != Some(WellKnown::Any) && !is_group(schema, field),
+        (_, Kind::Message(id)) => schema[id].well_known != Some(WellKnown::Any) && !schema.is_group(message, field),
         _ => true,
     }
 }
@@ -156,13 +156,6 @@ fn is_any_json(schema: &Schema, kind: Kind) -> bool {
 /// In a proto, so in a rule, fields have their proto names; extensions cannot be named at all.
 fn position(message: &Message, name: &str) -> Option<usize> {
     message.fields.iter().position(|field| *field.name == *name && !field.extension)
-}
-
-/// proto2's groups are delimited and named like their type; editions may delimit any message.
-fn is_group(schema: &Schema, field: &Field) -> bool {
-    let Kind::Message(id) = field.kind else { return false };
-    let name = schema[id].name.rsplit('.').next().unwrap_or_default();
-    field.delimited && name.eq_ignore_ascii_case(&field.name)
 }
 
 fn no_field(message: &Message, name: &str) -> String {

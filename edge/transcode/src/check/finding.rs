@@ -141,6 +141,8 @@ codes! {
     UnusualBody = "unusual-body", Warning;
     /// A field that neither path, query nor body can set.
     UnboundField = "unbound-field", Warning;
+    /// A field's name in JSON is another field's too.
+    JsonName = "json-name", Warning;
     /// Two bindings that no request can tell apart.
     Clash = "clash", Error;
     /// For each request it matches another binding comes first, but where its `**` is empty.

@@ -164,6 +164,38 @@ service S {
 }
 
 #[test]
+fn names_that_two_fields_have_in_json_are_told_once() {
+    let mut set = fixture::compile(&[(
+        "test.proto",
+        r#"syntax = "proto2"; package t; import "google/api/annotations.proto";
+message Req { optional string id = 1; repeated Inner inner = 2; }
+message Inner { optional Req up = 1;
+  optional string foo_bar = 2;
+  optional string fooBaz = 3; }
+service S {
+  rpc A(Req) returns (Req) { option (google.api.http) = { post: "/a" body: "*" }; }
+  rpc B(Req) returns (Req) { option (google.api.http) = { post: "/b" body: "*" }; }
+}"#,
+    )]);
+    // The compiler refuses it.
+    while let Some(at) = set.windows(6).position(|bytes| bytes == b"fooBaz") {
+        set[at + 5] = b'r';
+    }
+    let schema = Schema::new(&[&set]).unwrap();
+    let methods: Vec<_> = schema.services()[0].methods.iter().map(|method| (&schema, method)).collect();
+    let (declared, _) = declare(&methods, &Config::default(), false);
+    let (_, findings) = check(declared, Clashes::Refuse);
+    let found: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "test.proto:4: warning[json-name]: t.S.A: \"POST /a\": t.Inner.foo_bar has a name in JSON that another field has, \
+          so there it is foo_bar; give it a json_name of its own"
+        ]
+    );
+}
+
+#[test]
 fn fields_without_a_place_are_told() {
     let proto = r#"syntax = "proto3"; package t;
 import "google/api/annotations.proto";

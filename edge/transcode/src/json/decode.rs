@@ -35,8 +35,8 @@ pub struct DecodeOptions<'a> {
     /// Whether what loosely typed clients write is taken too: any scalar for a string, `"True"` or 1 for a bool, an
     /// enum's name in any case. Default false.
     pub lenient: bool,
-    /// Whether an integer beyond 2^53 in a `google.protobuf.Value`, whose numbers are doubles, is refused instead of
-    /// rounded. Default false.
+    /// Whether an integer in a `google.protobuf.Value`, whose numbers are doubles, is refused if none of them is it,
+    /// instead of rounded. Default false.
     pub exact_values: bool,
     /// Whether defaults that proto3 does not write are written all the same: whoever looks at the wire finds all that the
     /// JSON said, but for lists without elements. Default false.

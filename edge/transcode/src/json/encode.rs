@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::schema::{Cardinality, Field, Kind, Message, MessageId, Schema, WellKnown};
-use crate::text;
-use crate::wire::{self, LENGTH, Malformed, Wire};
+use crate::wire::{LENGTH, Malformed, Wire};
 
 mod any;
+mod default;
 mod known;
 mod map;
 mod order;
@@ -246,13 +246,12 @@ impl<'a> Run<'a, '_> {
 
     /// The members of a message's object, without its brackets; `first` if nothing stands before them.
     fn members(&mut self, message: &'a Message, wire: &[u8], mut first: bool) -> Result<(), Stop> {
-        let ordered = if self.trusting { Cow::Borrowed(wire) } else { order::in_order(message, wire)? };
+        let ordered = if self.trusting { Cow::Borrowed(wire) } else { order::in_order(self.schema, message, wire)? };
         let mut wire = Wire::new(&ordered);
         let (mut next, mut oneofs) = (0, 0);
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;
-            let known = message.position_of(number).map(|position| (position, &message.fields[position]));
-            let Some((position, field)) = known.filter(|(_, field)| field.accepts(wire_type)) else {
+            let Some((position, field)) = order::known(self.schema, message, number, wire_type, wire) else {
                 wire.skip(number, wire_type)?;
                 continue;
             };
@@ -315,43 +314,18 @@ impl<'a> Run<'a, '_> {
         Ok(())
     }
 
-    /// The default that proto2 may declare; for `bytes` it is not read.
-    fn declared_default(&mut self, field: &'a Field) -> Result<(), Stop> {
-        let mut value = Vec::new();
-        match (field.kind, field.default.as_deref()) {
-            (Kind::Message(_), _) => {
-                self.out.extend_from_slice(b"null");
-                return Ok(());
-            }
-            (Kind::Enum(id), None) => {
-                let first = self.schema[id].values.first().map_or(0, |first| first.number);
-                wire::put_varint(&mut value, i64::from(first) as u64);
-            }
-            (Kind::Bytes, _) | (_, None) => value.extend([0; 8]),
-            (kind, Some(declared)) => {
-                let spelled = match (kind, declared) {
-                    (Kind::Float | Kind::Double, "inf") => "Infinity",
-                    (Kind::Float | Kind::Double, "-inf") => "-Infinity",
-                    (Kind::Float | Kind::Double, "nan") => "NaN",
-                    _ => declared,
-                };
-                text::put(self.schema, kind, spelled, false, &mut value).map_err(|_| Stop::Malformed)?;
-            }
-        }
-        self.single(field, &mut Wire::new(&value)).map(drop)
-    }
-
     /// One field's value out of a whole message.
     fn only(&mut self, message: &'a Message, position: usize, wire: &[u8]) -> Result<(), Stop> {
         let field = &message.fields[position];
         // Of a oneof only the other members tell which one counts.
         let trusting = self.trusting && field.oneof.is_none();
-        let ordered = if trusting { Cow::Borrowed(wire) } else { order::in_order(message, wire)? };
+        let ordered = if trusting { Cow::Borrowed(wire) } else { order::in_order(self.schema, message, wire)? };
         let mut wire = Wire::new(&ordered);
         let mut wrote = None;
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;
-            if number != field.number || !field.accepts(wire_type) {
+            let known = order::known(self.schema, message, number, wire_type, wire);
+            if known.is_none_or(|(known, _)| known != position) {
                 wire.skip(number, wire_type)?;
             } else if wrote.is_some() {
                 return Err(Stop::Malformed);

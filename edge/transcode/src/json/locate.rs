@@ -1,10 +1,12 @@
 //! Where in a JSON text a fault is, as a path. Worked out from the text once there is a fault, so that decoding need
 //! not keep track.
 
+use std::borrow::Cow;
+
 use super::lex::Lexer;
 
 enum Step<'a> {
-    Key(Option<&'a [u8]>),
+    Key(Option<Cow<'a, [u8]>>),
     Index(usize),
 }
 
@@ -23,7 +25,7 @@ pub(super) fn path(text: &[u8], offset: usize) -> String {
             let start = lexer.at;
             let Ok(string) = lexer.string() else { return display(&steps) };
             if let Some(Step::Key(key @ None)) = steps.last_mut() {
-                *key = Some(string.raw);
+                *key = Some(string.value());
             }
             if start == offset {
                 return display(&steps);
@@ -81,7 +83,8 @@ mod tests {
         assert_eq!(at("[1"), "a");
         assert_eq!(at("1,"), "a[0]");
         assert_eq!(at("{\"b"), "a[1]");
-        assert_eq!(at("\"{["), "a[1].b\\\"");
+        assert_eq!(at("\"{["), "a[1].b\"");
+        assert_eq!(path(r#"{"\u0069d": 1}"#, 11), "id");
         assert_eq!(at("5"), "a[1].c");
         assert_eq!(at("null"), "d.e");
         assert_eq!(path(text, text.len()), "");

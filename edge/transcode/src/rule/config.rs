@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, UserMessageFormatter};
 
 use crate::check::{Code, Finding};
 use crate::nearest;
@@ -31,7 +31,7 @@ pub struct ConfigRule {
     pub rule: HttpRule,
     /// The name of the configuration.
     pub file: Arc<str>,
-    /// Where its selector stands, from 1; 0 if it is not known.
+    /// Where its selector, or else the rule, stands, from 1; 0 if it is not known.
     pub line: u32,
 }
 
@@ -53,12 +53,13 @@ impl Config {
         if text.len() > CONFIG_BYTES_MAX {
             return Err(refused(format!("it has {} bytes; {CONFIG_BYTES_MAX} are read at most", text.len())));
         }
-        let service: Service = serde_saphyr::from_str(text).map_err(|error| refused(error.to_string()))?;
+        let service: Service = serde_saphyr::from_str(text)
+            .map_err(|error| refused(error.render_with_formatter(&UserMessageFormatter)))?;
         let Some(http) = service.http else { return Ok(()) };
         let name: Arc<str> = file.into();
-        for written in http.rules {
-            let line = written.selector.as_ref().map_or(0, |selector| selector.referenced.line());
-            let line = u32::try_from(line).unwrap_or_default();
+        for Spanned { value: written, referenced, .. } in http.rules.unwrap_or_default() {
+            let place = written.selector.as_ref().map_or(referenced, |selector| selector.referenced);
+            let line = u32::try_from(place.line()).unwrap_or_default();
             let rule = written.rule().map_err(|problem| refused(format!("line {line}: {problem}")))?;
             let selector = rule.selector.clone();
             if !is_selector(&selector) {
@@ -113,8 +114,7 @@ struct Service {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Http {
-    #[serde(default)]
-    rules: Vec<Rule>,
+    rules: Option<Vec<Spanned<Rule>>>,
     #[serde(alias = "fullyDecodeReservedExpansion")]
     fully_decode_reserved_expansion: Option<bool>,
 }

@@ -132,6 +132,7 @@ fn configuration_may_be_json_and_come_in_parts() {
     config.read("last.yaml", "http: {fullyDecodeReservedExpansion: false}").unwrap();
     assert_eq!(config.keep, Some(Keep::Reserved));
     config.read("none.yaml", "title: nothing of http").unwrap();
+    config.read("empty.yaml", "http:\n  rules:\n").unwrap();
     let (declared, _) = declared(&config, false);
     assert_eq!(declared[1], "Put.0: PUT /b [] [id] more.json:3");
     assert_eq!(declared.len(), 4);
@@ -143,9 +144,9 @@ fn wrong_configurations_are_refused_with_their_place() {
         ("http: {rules: [{selector: a.B, get: /a, put: /b}]}", "s.yaml: line 1: a rule has one of get, put"),
         ("http:\n  rules:\n  - selector: a.*.B\n    get: /a", "s.yaml: line 3: \"a.*.B\": a selector names a method"),
         ("http: {rules: [{selector: 'a.b*', get: /a}]}", "s.yaml: line 1: \"a.b*\": a selector"),
-        ("http: {rules: [{get: /a}]}", "s.yaml: line 0: \"\": a selector"),
+        ("http:\n  rules:\n  - get: /a", "s.yaml: line 3: \"\": a selector"),
         ("http: {rules: [{selector: a.B, gett: /a}]}", "unknown field"),
-        ("http: {rules: [{selector: a.B, get: /a, get: /b}]}", "duplicate"),
+        ("http: {rules: [{selector: a.B, get: /a, get: /b}]}", "duplicate mapping key `get` is not allowed here"),
         ("http: [", "s.yaml: "),
         ("&a [*a, *a]", "s.yaml: "),
     ] {

@@ -8,7 +8,9 @@ use prost::Message as _;
 use super::features::Features;
 use super::lookup::{Names, Numbers};
 use super::source::Sources;
-use super::{Cardinality, Enum, EnumId, EnumValue, Message, MessageId, Method, Schema, SchemaError, Service, Symbol};
+use super::{
+    Cardinality, Enum, EnumId, EnumValue, Field, Message, MessageId, Method, Schema, SchemaError, Service, Symbol,
+};
 use crate::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
     MethodDescriptorProto, ServiceDescriptorProto,
@@ -130,6 +132,7 @@ impl<'a> Scope<'a> {
             source: self.sources.at(&self.path),
             has_required: false,
             is_unambiguous: false,
+            renamed: Vec::new(),
             names: Names::default(),
             numbers: Numbers::default(),
         });
@@ -301,6 +304,7 @@ fn finish(schema: &mut Schema, at: usize) -> Result<(), SchemaError> {
     message.well_known = known::recognise(&message.name, &message.fields);
     message.has_required = message.fields.iter().any(|field| field.cardinality == Cardinality::Required);
     message.numbers = Numbers::new(&message.fields);
+    message.renamed = part_json_names(&mut message.fields);
     let fields = message.fields.iter().enumerate();
     let json = fields.clone().map(|(at, field)| (&*field.json_name, at, false));
     let proto = fields.filter(|(_, field)| field.name != field.json_name).map(|(at, field)| (&*field.name, at, true));
@@ -308,6 +312,25 @@ fn finish(schema: &mut Schema, at: usize) -> Result<(), SchemaError> {
     message.is_unambiguous =
         (0..).zip(&message.fields).all(|(at, field)| message.position(field.json_name.as_bytes()) == Some(at));
     Ok(())
+}
+
+/// Of the fields that have one name in JSON it stays with the one that is so named in the proto too, else with the first;
+/// the others' is as in the proto from now on. Their positions.
+fn part_json_names(fields: &mut [Field]) -> Vec<usize> {
+    let mut owners: HashMap<&str, usize> = HashMap::new();
+    for (at, field) in fields.iter().enumerate() {
+        let owner = owners.entry(&field.json_name).or_insert(at);
+        if field.name == field.json_name {
+            *owner = at;
+        }
+    }
+    let renamed: Vec<usize> = (0..fields.len()).filter(|at| owners[&*fields[*at].json_name] != *at).collect();
+    for at in &renamed {
+        let field = &mut fields[*at];
+        field.json_name.clone_from(&field.name);
+        field.keys.0.clone_from(&field.keys.1);
+    }
+    renamed
 }
 
 fn join(parent: &str, name: &str) -> String {

@@ -73,6 +73,41 @@ fn a_json_name_goes_before_another_fields_proto_name() {
     assert_eq!(field(&schema, "M", "x").number, 1);
 }
 
+/// What compilers refuse today, but for those who ask for `deprecated_legacy_json_field_conflicts`.
+#[test]
+fn of_two_fields_with_one_name_in_json_one_goes_by_its_proto_name() {
+    let field = |number, name: &str, json_name: Option<&str>| FieldDescriptorProto {
+        name: name.into(),
+        json_name: json_name.map(Into::into),
+        number,
+        r#type: 5,
+        ..FieldDescriptorProto::default()
+    };
+    let fields = [
+        field(1, "foo_bar", None),
+        field(2, "fooBar", None),
+        field(3, "a", Some("x")),
+        field(4, "b", Some("x")),
+        field(5, "c", Some("foo_bar")),
+    ];
+    for (fields, expected) in [
+        (fields[..4].to_vec(), "1 foo_bar, 2 fooBar, 3 x, 4 b"),
+        (vec![fields[1].clone(), fields[4].clone()], "2 fooBar, 5 foo_bar"),
+    ] {
+        let message = DescriptorProto { name: "M".into(), field: fields, ..DescriptorProto::default() };
+        let file =
+            FileDescriptorProto { name: "f".into(), message_type: vec![message], ..FileDescriptorProto::default() };
+        let schema = Schema::new(&[&set(file)]).unwrap();
+        let message = &schema.messages()[0];
+        let names = message.fields.iter().map(|field| format!("{} {}", field.number, field.json_name));
+        assert_eq!(names.collect::<Vec<_>>().join(", "), expected);
+        for (at, field) in message.fields.iter().enumerate() {
+            assert_eq!(*field.keys.0, *format!(",\"{}\":", field.json_name));
+            assert_eq!(message.position(field.json_name.as_bytes()), Some(at));
+        }
+    }
+}
+
 #[test]
 fn well_known_types_are_known_by_name_and_shape() {
     let schema = schema(

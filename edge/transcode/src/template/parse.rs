@@ -123,7 +123,11 @@ impl<'t> Parser<'t> {
                 _ => break,
             }
         }
-        if self.at == start { Err(if_empty) } else { Ok(&self.text[start..self.at]) }
+        match self.peek() {
+            _ if self.at > start => Ok(&self.text[start..self.at]),
+            None | Some(b'/' | b':' | b'}') => Err(if_empty),
+            Some(_) => Err("unexpected character"),
+        }
     }
 
     fn peek(&self) -> Option<u8> {

@@ -166,4 +166,7 @@ fn refused() {
 fn errors_say_where() {
     assert_eq!(reason("/a/{x=b/{y}}"), "a variable cannot hold a variable at column 9 of \"/a/{x=b/{y}}\"");
     assert_eq!(reason("/a//b"), "empty segment at column 4 of \"/a//b\"");
+    assert_eq!(reason("/{x=}"), "empty segment at column 5 of \"/{x=}\"");
+    assert_eq!(reason("/é"), "unexpected character at column 2 of \"/é\"");
+    assert_eq!(reason("/a: "), "unexpected character at column 4 of \"/a: \"");
 }

@@ -44,6 +44,10 @@ fn the_parts_of_a_form_do_not_contradict_each_other() {
         (&file, r#"{"data":"eQ=="}"#, "", "data: is given twice"),
         (&[], r#"{"data":"eQ=="}"#, "data=eA", "data: is given twice"),
         (&[], r#"{"sub":{"count":1}}"#, "sub.count=2", "sub.count: is given twice"),
+        (&[], r#"{"labels":{"a":"b"}}"#, "labels[a]=c", "labels[a]: is given twice"),
+        (&[], r#"{"labels":{"a":"b"}}"#, "labels[b]=c", "labels[b]: is given twice"),
+        (&[], r#"{"numbers":[1]}"#, "numbers=2", "numbers: is given twice"),
+        (&[], r#"{"flag":true}"#, "numbers=1&numbers=2", r#"{"id":"a","flag":true,"numbers":[1,2]}"#),
         (&[], r#"{"left":"x"}"#, "right=y", "right: cannot be given together with left: only one of choice can"),
     ] {
         assert_eq!(decode(&plan, &["a"], "", parts(files, json, form)), expected, "{json} {form}");
@@ -96,7 +100,8 @@ fn a_body_and_a_variable_of_one_oneof_are_refused_when_compiled() {
 #[test]
 fn a_form_that_is_an_object_has_each_name_once() {
     let plan = compile("Push", "/v1", "body", RequestOptions::default()).unwrap();
-    assert_eq!(decode(&plan, &[], "", form("a=1&a=2")), "a: is given twice");
+    assert_eq!(decode(&plan, &[], "", form("a=1&a=2")), "body.a: is given twice");
+    assert_eq!(decode(&plan, &[], "", form("a=%ff")), "body.a: is not UTF-8 after percent-decoding");
     let lenient = lenient("Push", "body");
     assert_eq!(decode(&lenient, &[], "", form("a=1&a=2")), r#"{"body":{"a":"1"}}"#);
     assert_eq!(decode(&plan, &[], "", form(&"a=1&".repeat(1_001))), "more than 1000 parameters");

@@ -64,7 +64,7 @@ impl<'a> Run<'a, '_> {
 
     /// A `Value`; one without any is `null`.
     fn dynamic(&mut self, message: &'a Message, wire: &[u8]) -> Result<(), Stop> {
-        let wire = order::in_order(message, wire)?;
+        let wire = order::in_order(self.schema, message, wire)?;
         let mut wire = Wire::new(&wire);
         while !wire.is_done() {
             let (number, wire_type) = wire.tag()?;

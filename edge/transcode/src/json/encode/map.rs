@@ -22,7 +22,7 @@ impl<'a> Run<'a, '_> {
             if self.trusting {
                 entries.push(parts(content, key, value)?);
             } else {
-                ordered.push(order::in_order(entry, content)?);
+                ordered.push(order::in_order(self.schema, entry, content)?);
             }
             let before = wire.at;
             if wire.is_done() || wire.tag()? != (field.number, LENGTH) {
@@ -33,6 +33,7 @@ impl<'a> Run<'a, '_> {
         for content in &ordered {
             entries.push(parts(content, key, value)?);
         }
+        entries.retain(|(_, content)| order::is_declared(self.schema, value.kind, *content));
         // Of equal keys the last one counts.
         entries.sort_by_key(|(name, _)| *name);
         self.out.push(b'{');
@@ -41,13 +42,9 @@ impl<'a> Run<'a, '_> {
             if entries.get(at + 1).is_some_and(|(next, _)| *next == name) {
                 continue;
             }
-            let start = self.out.len();
             self.name(key, name)?;
-            if self.single(value, &mut content)? {
-                self.out.push(b',');
-            } else {
-                self.out.truncate(start);
-            }
+            self.single(value, &mut content)?;
+            self.out.push(b',');
             self.check_size()?;
         }
         if self.out.len() > empty {

@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
-use crate::schema::{Field, Kind, Message};
+use crate::schema::{Field, Kind, Message, Schema};
 use crate::wire::{self, LENGTH, Malformed, Wire};
 
 /// The fields of `wire` by their numbers, singular ones once, list elements together.
-pub(super) fn in_order<'w>(message: &Message, wire: &'w [u8]) -> Result<Cow<'w, [u8]>, Malformed> {
-    if is_in_order(message, wire)? {
+pub(super) fn in_order<'w>(schema: &Schema, message: &Message, wire: &'w [u8]) -> Result<Cow<'w, [u8]>, Malformed> {
+    if is_in_order(schema, message, wire)? {
         return Ok(Cow::Borrowed(wire));
     }
     let mut found: Vec<Found<'_>> = Vec::new();
@@ -19,10 +19,10 @@ pub(super) fn in_order<'w>(message: &Message, wire: &'w [u8]) -> Result<Cow<'w, 
     while !rest.is_done() {
         let start = rest.at;
         let (number, wire_type) = rest.tag()?;
-        let payload = rest.at;
+        let value = rest;
         rest.skip(number, wire_type)?;
-        let Some((position, field)) = known(message, number, wire_type) else { continue };
-        found.push(Found { position, field, whole: &wire[start..rest.at], payload: &wire[payload..rest.at] });
+        let Some((position, field)) = known(schema, message, number, wire_type, value) else { continue };
+        found.push(Found { position, field, whole: &wire[start..rest.at], payload: &wire[value.at..rest.at] });
     }
     // From the end on: of a oneof the last member counts, and of that what came after any other.
     found.reverse();
@@ -77,23 +77,39 @@ fn merge(run: &[Found<'_>], last: &Found<'_>, out: &mut Vec<u8>) -> Result<(), M
     Ok(())
 }
 
-/// The field a tag is of; one of another wire type counts as unknown.
+/// The field a tag is of, the value being next; one of another wire type counts as unknown, and so does a number that
+/// its closed enum does not have: neither takes the place of a value that there is.
 #[inline]
-fn known(message: &Message, number: u32, wire_type: u8) -> Option<(usize, &Field)> {
+pub(super) fn known<'m>(
+    schema: &Schema,
+    message: &'m Message,
+    number: u32,
+    wire_type: u8,
+    value: Wire<'_>,
+) -> Option<(usize, &'m Field)> {
     let position = message.position_of(number)?;
     let field = &message.fields[position];
-    field.accepts(wire_type).then_some((position, field))
+    (field.accepts(wire_type) && (field.is_repeated() || is_declared(schema, field.kind, value)))
+        .then_some((position, field))
 }
 
-fn is_in_order(message: &Message, wire: &[u8]) -> Result<bool, Malformed> {
+/// Whether a value is none of a closed enum, or one that it has.
+#[inline]
+pub(super) fn is_declared(schema: &Schema, kind: Kind, mut value: Wire<'_>) -> bool {
+    let Kind::Enum(id) = kind else { return true };
+    !schema[id].closed || value.varint().is_ok_and(|number| schema[id].value(number as i32).is_some())
+}
+
+fn is_in_order(schema: &Schema, message: &Message, wire: &[u8]) -> Result<bool, Malformed> {
     let mut rest = Wire::new(wire);
     let mut last = None;
     let mut unknown_since = false;
     let mut oneofs = 0_u64;
     while !rest.is_done() {
         let (number, wire_type) = rest.tag()?;
+        let value = rest;
         rest.skip(number, wire_type)?;
-        let Some((position, field)) = known(message, number, wire_type) else {
+        let Some((position, field)) = known(schema, message, number, wire_type, value) else {
             unknown_since = true;
             continue;
         };

@@ -185,11 +185,42 @@ fn a_member_set_again_begins_anew() {
     assert_eq!(encode(b"\x0a\x02\x08\x01\x12\x01s"), r#"{"b":"s"}"#);
 }
 
+/// What a newer peer wrote is an unknown field, and those leave what is known as it is.
+#[test]
+fn a_number_that_a_closed_enum_lacks_takes_no_values_place() {
+    let proto = r#"syntax = "proto2"; package p; enum C { ONE = 1; TWO = 2; MINUS = -3; } message M { optional C c = 6;
+        oneof o { string a = 17; C b = 18; M m = 19; } map<string, C> by_name = 20; repeated C many = 21; }"#;
+    let schema = schema(proto);
+    let id = schema.find_message("p.M").unwrap();
+    let encode = |wire: &[u8], defaults| {
+        let mut out = Vec::new();
+        let options = EncodeOptions { defaults, ..EncodeOptions::default() };
+        Encoder::new(&schema, options).message(id, wire, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for (wire, expected) in [
+        (b"\x30\x01\x30\x07".as_slice(), r#"{"c":"ONE"}"#),
+        (b"\x30\x07\x30\x01\x30\x08", r#"{"c":"ONE"}"#),
+        (b"\x30\xfd\xff\xff\xff\xff\xff\xff\xff\xff\x01\x30\x07", r#"{"c":"MINUS"}"#),
+        (b"\x8a\x01\x01x\x90\x01\x07", r#"{"a":"x"}"#),
+        (b"\x9a\x01\x02\x30\x01\x90\x01\x07", r#"{"m":{"c":"ONE"}}"#),
+        (b"\x90\x01\x07\x8a\x01\x01x", r#"{"a":"x"}"#),
+        (b"\xa2\x01\x05\x0a\x01k\x10\x01\xa2\x01\x05\x0a\x01k\x10\x07", r#"{"byName":{"k":"ONE"}}"#),
+        (b"\xa8\x01\x07\xa8\x01\x01", r#"{"many":["ONE"]}"#),
+        (b"\x30\x07", "{}"),
+    ] {
+        assert_eq!(encode(wire, Defaults::Omit), expected, "{wire:x?}");
+    }
+    assert_eq!(encode(b"\x30\x01\x30\x07", Defaults::All), r#"{"c":"ONE","byName":{},"many":[]}"#);
+    assert_eq!(encode(b"\x30\x07", Defaults::All), r#"{"c":null,"byName":{},"many":[]}"#);
+}
+
 #[test]
 fn an_answers_body_that_is_absent_is_its_declared_default() {
     let proto = r#"syntax = "proto2"; package p; enum E { RED = 1; BLUE = 2; }
         message M { optional E e = 1; optional E f = 2 [default = BLUE]; optional int32 i = 3 [default = -5];
-          optional string s = 4 [default = "a\"b"]; optional double d = 5 [default = -inf]; optional bytes y = 6; }"#;
+          optional string s = 4 [default = "a\"b"]; optional double d = 5 [default = -inf]; optional bytes y = 6;
+          optional bytes z = 7 [default = "\001\377x"]; }"#;
     let schema = schema(proto);
     let id = schema.find_message("p.M").unwrap();
     let field = |name: &str, wire: &[u8]| {
@@ -198,9 +229,12 @@ fn an_answers_body_that_is_absent_is_its_declared_default() {
         Encoder::new(&schema, EncodeOptions::default()).field(id, position, wire, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
-    let absent = ["e", "f", "i", "s", "d", "y"].map(|name| field(name, b""));
-    assert_eq!(absent, [r#""RED""#, r#""BLUE""#, "-5", r#""a\"b""#, r#""-Infinity""#, r#""""#]);
+    let absent = ["e", "f", "i", "s", "d", "y", "z"].map(|name| field(name, b""));
+    assert_eq!(absent, [r#""RED""#, r#""BLUE""#, "-5", r#""a\"b""#, r#""-Infinity""#, r#""""#, r#""Af94""#]);
     assert_eq!(field("e", b"\x08\x07"), r#""RED""#, "a number that a closed enum does not have");
+    for wire in [b"\x08\x02\x08\x07", b"\x08\x07\x08\x02"] {
+        assert_eq!(field("e", wire), r#""BLUE""#, "it takes no value's place");
+    }
 }
 
 #[test]
