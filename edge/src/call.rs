@@ -6,9 +6,11 @@ pub(crate) mod cuttable;
 pub(crate) mod headers;
 pub(crate) mod retry;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::HeaderMap;
 use malla_runtime::auth::Caller;
@@ -33,6 +35,9 @@ use cuttable::cuttable;
 
 #[cfg(test)]
 mod tests;
+
+/// How long an answer that can be opened before its backend has begun it waits for that: an error until then is its status.
+const OPENED_AFTER: Duration = Duration::from_millis(200);
 
 /// What a call is bound to besides its backend.
 #[derive(Clone)]
@@ -75,8 +80,14 @@ pub(crate) enum Replied {
 
 /// The messages of a stream, as they come. Dropped, it breaks off what is still being sent.
 pub(crate) struct Replies {
-    stream: Box<Streaming<Bytes>>,
+    stream: Begun,
     broken: Option<oneshot::Receiver<Rejection>>,
+}
+
+/// Whether the backend has begun to answer.
+enum Begun {
+    No(BoxFuture<'static, Result<Reply, Rejection>>),
+    Yes(Box<Streaming<Bytes>>),
 }
 
 impl Replies {
@@ -85,7 +96,13 @@ impl Replies {
     /// # Errors
     /// What the backend ended the stream with; what the client sent wrong, if that was the reason.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Rejection> {
-        self.stream.message().await.map_err(|status| {
+        if let Begun::No(calling) = &mut self.stream
+            && let Replied::Stream(replies) = calling.await?.messages
+        {
+            *self = replies;
+        }
+        let Begun::Yes(stream) = &mut self.stream else { return Ok(None) };
+        stream.message().await.map_err(|status| {
             let broken = self.broken.as_mut().and_then(|broken| broken.try_recv().ok());
             broken.unwrap_or_else(|| Rejection::of_call(status))
         })
@@ -93,7 +110,8 @@ impl Replies {
 
     /// What came after the last message, once that was the last.
     pub(crate) fn trailers(&mut self) -> HeaderMap {
-        let trailers = self.stream.trailers().now_or_never();
+        let Begun::Yes(stream) = &mut self.stream else { return HeaderMap::new() };
+        let trailers = stream.trailers().now_or_never();
         trailers.and_then(Result::ok).flatten().unwrap_or_default().into_headers()
     }
 }
@@ -148,6 +166,33 @@ pub(crate) async fn call(
         }
     };
     tokio::time::timeout_at(deadline, calling).await.unwrap_or_else(|_| Err(Rejection::backend(expired())))
+}
+
+/// As [`call`], for an answer that can be opened before its backend has begun it: many servers send nothing before their
+/// first message. What it sends ahead of that is lost then, and an error is told within the answer.
+///
+/// # Errors
+/// As [`call`], what comes soon.
+pub(crate) async fn open(
+    method: Arc<Method>,
+    bounds: Bounds,
+    headers: HeaderMap,
+    messages: Messages,
+) -> Result<Reply, Rejection> {
+    let closing = bounds.closing.clone();
+    let calling = async move {
+        tokio::select! {
+            reply = call(&method, bounds, headers, messages) => reply,
+            Some(()) = OptionFuture::from(closing.as_ref().map(CancellationToken::cancelled)) => {
+                Err(Rejection::of_call(bounded::End::Drain.into()))
+            }
+        }
+    };
+    let mut calling = calling.boxed();
+    tokio::time::timeout(OPENED_AFTER, &mut calling).await.unwrap_or_else(|_| {
+        let replies = Replies { stream: Begun::No(calling), broken: None };
+        Ok(Reply { headers: HeaderMap::new(), trailers: HeaderMap::new(), messages: Replied::Stream(replies) })
+    })
 }
 
 async fn single(method: &Method, bounds: Bounds, metadata: MetadataMap, message: Bytes) -> Result<Reply, Rejection> {
@@ -228,6 +273,6 @@ fn stream(outcome: Result<Response<Streaming<Bytes>>, Status>) -> Result<Reply, 
     Ok(Reply {
         headers,
         trailers: HeaderMap::new(),
-        messages: Replied::Stream(Replies { stream: Box::new(stream), broken: None }),
+        messages: Replied::Stream(Replies { stream: Begun::Yes(Box::new(stream)), broken: None }),
     })
 }

@@ -207,10 +207,12 @@ impl Edge {
     pub fn replace(&self, backend: Backend) -> Result<Changes, LoadError> {
         let mut backends = self.0.backends.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = backends.clone();
-        let Some(place) = next.iter_mut().find(|known| known.name == backend.name) else {
+        let Some(at) = next.iter().position(|known| known.name == backend.name) else {
             return Err(LoadError(vec![format!("{}: is no backend of this edge", backend.name)]));
         };
-        *place = backend.clone();
+        // Who is known for the first time comes last: what others serve already they go on serving.
+        let at = if next.remove(at).services.is_empty() { next.len() } else { at };
+        next.insert(at, backend.clone());
         let before = self.0.shared.load_full();
         let shared = Shared::load(&self.0.fixed, &next)?;
         if !shared.unmatched.is_empty() && shared.unmatched != before.unmatched {

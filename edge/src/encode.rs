@@ -52,6 +52,12 @@ impl Answer {
     }
 }
 
+/// Whether an answer is a stream that shows signs of life of its own, and so has to be open for them.
+pub(crate) fn beats(binding: &Binding, head: &Parts) -> bool {
+    let is_json = matches!(binding.response, ResponsePlan::Json(_));
+    binding.method.server_streaming && is_json && Format::of(&head.headers).heartbeat().is_some()
+}
+
 /// Writes a reply as its binding has it.
 ///
 /// # Errors
@@ -73,14 +79,19 @@ pub(crate) async fn encode(
         reply.messages = Replied::One(Bytes::new());
     }
     let is_stream = matches!(reply.messages, Replied::Stream(_));
+    let with_leading = |mut rejection: Rejection| {
+        rejection.status.metadata_mut().as_mut().extend(reply.headers.clone());
+        rejection
+    };
     let mut answer = match (reply.messages, &binding.response) {
         (Replied::One(_), _) if is_silent => Answer::empty(success),
         (Replied::One(message), plan) => one(plan, success, head, &message)?,
         (Replied::Stream(messages), ResponsePlan::Raw(plan)) => {
-            stream::raw(plan.clone(), success, messages, terms).await?
+            stream::raw(plan.clone(), success, messages, terms).await.map_err(with_leading)?
         }
         (Replied::Stream(messages), ResponsePlan::Json(plan)) => {
-            stream::json(plan.clone(), success, Format::of(&head.headers), messages, terms).await?
+            let format = Format::of(&head.headers);
+            stream::json(plan.clone(), success, format, messages, terms).await.map_err(with_leading)?
         }
     };
     headers::from_metadata(&reply.headers, &mut answer.headers);

@@ -25,7 +25,7 @@ use crate::cors::Page;
 use crate::decode::{Messages, decode};
 use crate::defer::{self, Offer, Outcome};
 use crate::edge::Shared;
-use crate::encode::{Answer, Terms, encode};
+use crate::encode::{self, Answer, Terms, encode};
 use crate::key::{self, KEY, Key};
 use crate::limit::Limit;
 use crate::load::Binding;
@@ -179,10 +179,13 @@ async fn transcoded(
     let offer = Offer::make(edge, method, head, caller, message, &mut metadata);
     let closing = Some(edge.closing.clone());
     let bounds = Bounds { message_bytes_max: edge.config.message_bytes_max, deadline, closing };
-    let calling = call::call(method, bounds, metadata, messages);
-    let reply = match defer::instead_of(offer, calling).await? {
-        Outcome::Answered(reply) => reply,
-        Outcome::Deferred(accepted) => return accepted.as_rest(binding.operation.as_ref()),
+    let reply = if encode::beats(binding, head) {
+        call::open(method.clone(), bounds, metadata, messages).await?
+    } else {
+        match defer::instead_of(offer, call::call(method, bounds, metadata, messages)).await? {
+            Outcome::Answered(reply) => reply,
+            Outcome::Deferred(accepted) => return accepted.as_rest(binding.operation.as_ref()),
+        }
     };
     let terms = Terms {
         heartbeat: Duration::from_millis(edge.config.sse_heartbeat_ms),

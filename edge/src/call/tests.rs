@@ -7,11 +7,14 @@ use serde_json::Value;
 use tonic::body::Body;
 
 use malla_runtime::auth::Claims;
+use malla_runtime::link::Link;
 use malla_transcode::rule;
 
 use crate::call::retry::budgets;
-use crate::fixture::{Fate, backend, bare_echo, config, descriptors, edge, in_front_of_bare, remote, send};
-use crate::load::load;
+use crate::fixture::{
+    Fate, backend, bare, bare_echo, config, descriptors, edge, in_front_of, in_front_of_bare, remote, send,
+};
+use crate::load::{Backend, load};
 use crate::{Config, Edge};
 
 use super::*;
@@ -208,5 +211,47 @@ async fn a_call_that_is_reset_is_an_internal_error_and_no_lost_connection() {
         let (status, body) = json(send(&edge, get("/v1/count/1")).await).await;
         let (expected, error) = if begun { (200, &body[1]["error"]) } else { (500, &body) };
         assert_eq!((status, &error["code"], error["message"].as_str()), (expected, &13.into(), Some(told)), "{body}");
+    }
+}
+
+/// As servers do that send nothing before their first message.
+#[tokio::test]
+async fn a_stream_that_beats_is_open_before_its_backend_has_begun() {
+    for (wait_ms, accept, status, has_beat) in [
+        (0, "text/event-stream", 404, false),
+        (700, "text/event-stream", 200, true),
+        (700, "application/x-ndjson", 404, false),
+    ] {
+        let service = tower::service_fn(move |_: http::Request<hyper::body::Incoming>| async move {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            Ok::<_, Infallible>(Status::not_found("nothing").into_http())
+        });
+        let address = format!("http://{}", bare(service).await);
+        let backend =
+            Backend { link: Link::remote("echo", &address.parse().unwrap()), ..backend(descriptors("echo.proto")) };
+        let edge = in_front_of(Config { sse_heartbeat_ms: 100, ..config() }, backend);
+        let get = http::Request::get("/v1/count/1").header("host", "test").header("accept", accept);
+        let answer = send(&edge, get.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), status, "{accept}");
+        let text = String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().into()).unwrap();
+        assert_eq!(text.starts_with(':'), has_beat, "{text}");
+        assert!(text.contains("nothing"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_first_message_cannot_be_had_has_the_status_of_that() {
+    for (message, code, expected) in [("\0\0\0\0\x01\x7f", "0", 500), ("", "5", 404)] {
+        let service = tower::service_fn(move |_: http::Request<hyper::body::Incoming>| async move {
+            let trailers = http::HeaderMap::from_iter([("grpc-status".parse().unwrap(), code.parse().unwrap())]);
+            let frames =
+                [Ok::<_, Status>(Frame::data(Bytes::from_static(message.as_bytes()))), Ok(Frame::trailers(trailers))];
+            let response = http::Response::builder().header("content-type", "application/grpc").header("x-lead", "a");
+            Ok::<_, Infallible>(response.body(Body::new(StreamBody::new(futures_util::stream::iter(frames)))).unwrap())
+        });
+        let edge = in_front_of_bare(service).await;
+        let get = http::Request::get("/v1/count/1").header("host", "test").body(Body::empty()).unwrap();
+        let answer = send(&edge, get).await;
+        assert_eq!((answer.status().as_u16(), answer.headers()["x-lead"].as_bytes()), (expected, &b"a"[..]));
     }
 }

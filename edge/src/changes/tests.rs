@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
+use malla_runtime::auth::{self, Authenticator};
 
 use super::*;
 use crate::fixture::{backend, config, descriptors, in_front_of};
 use crate::load::Backend;
+use crate::{About, Edge};
 
 #[test]
 fn a_new_table_is_compared_with_the_old_one() {
@@ -31,4 +35,15 @@ fn a_new_table_is_compared_with_the_old_one() {
     edge.replace(Backend { name: "other".into(), ..other() }).unwrap_err();
     edge.replace(Backend { descriptors: Bytes::from_static(b"\xff"), ..other() }).unwrap_err();
     assert_eq!(edge.replace(other()).unwrap(), Changes::default(), "what was refused has changed nothing");
+}
+
+#[test]
+fn who_serves_a_service_goes_on_serving_it() {
+    let foreign = |name: &str| Backend { name: name.into(), foreign: true, ..backend(descriptors("echo.proto")) };
+    let unknown = Backend { services: Vec::new(), descriptors: Bytes::new(), ..foreign("aaa") };
+    let authenticator = Arc::new(Authenticator::new(&auth::Config::default()));
+    let edge = Edge::new(config(), &[unknown, foreign("zzz")], authenticator, About::default(), None).unwrap();
+    let late = edge.replace(foreign("aaa")).unwrap();
+    assert!(late.left_out[0].contains("served by zzz and by aaa; leave one out"), "{late:?}");
+    assert!(edge.routes().count() > 10 && edge.routes().all(|route| route.backend == "zzz"));
 }

@@ -159,11 +159,11 @@ fn grpc(method: &str, message: &[u8], headers: &[(&str, &str)]) -> Request<Body>
     request
 }
 
-/// Of it only as much is held as could have been offered.
+/// Only as much of it is gathered as could have been offered.
 #[tokio::test]
 async fn a_message_too_large_for_later_is_passed_on() {
     let keeper = Arc::new(Keeper { refusal: None, kept: Mutex::default(), passed_on: Mutex::default() });
-    let config = Config { buffered_bytes_max: 300 << 10, message_bytes_max: 1 << 20, ..config() };
+    let config = Config { message_bytes_max: 1 << 20, ..config() };
     let edge = deferring(config, backend(descriptors("echo.proto")), Some(keeper.clone()));
     for bytes in [REQUEST_BYTES_MAX, REQUEST_BYTES_MAX + 1, 2 << 20] {
         let (head, body) = grpc("Create", &vec![0; bytes], &[("prefer", "respond-async")]).into_parts();

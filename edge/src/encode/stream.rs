@@ -91,7 +91,7 @@ pub(super) async fn json(
 ) -> Result<Answer, Rejection> {
     let mut messages = Messages::new(replies, terms);
     let waiting = match messages.first().await? {
-        First::Message(message) => Some(Some(message)),
+        First::Message(message) => Some(Some(element(&plan, format, &message, true).map_err(Rejection::backend)?)),
         First::End => Some(None),
         First::Late => None,
     };
@@ -115,7 +115,7 @@ struct Writer {
     plan: JsonPlan,
     format: Format,
     messages: Messages,
-    /// What the wait for the first message gave: a message, or the end.
+    /// What the wait for the first message gave: its element, or the end.
     waiting: Option<Option<Bytes>>,
     /// When to send a heartbeat if nothing else is there. Messages do not put it off: that would set a timer for each.
     pulse: Option<Interval>,
@@ -161,7 +161,11 @@ impl Writer {
     async fn element(&mut self) -> Bytes {
         let first = self.written == 0;
         let message = match self.waiting.take() {
-            Some(message) => message.map(Ok),
+            Some(Some(element)) => {
+                self.written += 1;
+                return element;
+            }
+            Some(None) => None,
             None => tokio::select! {
                 biased;
                 message = self.messages.next() => message,
@@ -175,10 +179,8 @@ impl Writer {
             self.stage = Stage::Close;
             return Bytes::new();
         };
-        let written = message.map_err(|rejection| rejection.status).and_then(|message| {
-            let text = self.plan.text(&message).map_err(unreadable)?;
-            Ok(self.format.element(&text, self.plan.event_id(&message), first))
-        });
+        let message = message.map_err(|rejection| rejection.status);
+        let written = message.and_then(|message| element(&self.plan, self.format, &message, first));
         written.unwrap_or_else(|status| {
             self.stage = Stage::Close;
             // Set once: this is the last element.
@@ -186,6 +188,11 @@ impl Writer {
             self.format.error(&self.messages.terms.errors.element(&status), first)
         })
     }
+}
+
+fn element(plan: &JsonPlan, format: Format, message: &Bytes, first: bool) -> Result<Bytes, Status> {
+    let text = plan.text(message).map_err(unreadable)?;
+    Ok(format.element(&text, plan.event_id(message), first))
 }
 
 /// A stream of raw bytes. Its type comes from the first message; a later failure cuts the transfer off, which is all

@@ -292,7 +292,7 @@ async fn frames_count_among_what_requests_hold() {
     let one_client = Config { buffered_bytes_per_ip_max: 1_000, ..config() };
     for (config, refusal) in [
         (all, "4014 the edge is at its limit of buffered bodies"),
-        (one_client, "4008 too much of this client's requests is buffered"),
+        (one_client, "4008 too much of this client's requests and answers is buffered"),
     ] {
         let running = start(fixture::edge(config)).await;
         let said = format!("{{\"id\":\"{}\"}}", "a".repeat(800));

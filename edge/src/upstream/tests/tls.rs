@@ -76,8 +76,9 @@ async fn what_is_not_trusted_gets_no_call_and_is_named() {
         (format!("https://127.0.0.1:{port}"), named("elsewhere.test"), Some("not for \"elsewhere.test\"")),
         (format!("https://127.0.0.1:{port}"), named("localhost"), None),
         (format!("https://localhost:{choosy}"), known, None),
-        (format!("https://localhost:{choosy}"), trusting(&ours), Some("CertificateRequired")),
-        (format!("https://localhost:{choosy}"), stranger, Some("received fatal alert")),
+        // The alert comes after the handshake; what is written meanwhile may find the connection closed first.
+        (format!("https://localhost:{choosy}"), trusting(&ours), Some("CertificateRequired|was lost")),
+        (format!("https://localhost:{choosy}"), stranger, Some("received fatal alert|was lost")),
         (format!("https://localhost:{old}"), trusting(&ours), Some("does not speak HTTP/2")),
         (format!("https://localhost:{silent_on_it}"), trusting(&ours), Some("does not speak HTTP/2")),
         (format!("https://{behind}"), trusting(&ours), Some("does not speak TLS")),
@@ -89,7 +90,8 @@ async fn what_is_not_trusted_gets_no_call_and_is_named() {
         match (follower.read().await, said) {
             (Ok(()), None) => {}
             (Err(error), Some(said)) => {
-                assert!(error.to_string().contains(said), "{address} {files:?}: {error}");
+                let is_said = said.split('|').any(|said| error.to_string().contains(said));
+                assert!(is_said, "{address} {files:?}: {error}");
                 let health = json(send(&follower.edge, get("/health")).await).await;
                 assert_eq!(health["troubles"]["echo"], error.kind());
             }
